@@ -1,0 +1,65 @@
+import CDCBridge
+import MilvusWire
+import TestSupport
+import Testing
+
+/// Whole tasks over a log: bootstrap, copy and follow, schema changes, stop and go on.
+@Suite struct LogSessionTests {
+  static let targets: [FakeCluster.Manners] = [.milvus235, .lite]
+
+  @Test(arguments: targets) func `what exists is copied, what happens is followed`(_ target: FakeCluster.Manners) async throws {
+    let harness = try LogHarness(target)
+    try await harness.scene.create("a", shards: 2, isLogged: false)
+    harness.scene.putSilently("a", 1...20)
+    harness.start()
+    await harness.waitUntilEqual()
+    try harness.scene.insert("a", [30, 31, 32], value: 1)
+    try harness.scene.delete("a", [2, 3])
+    try harness.scene.upsert("a", [4, 30], value: 7)
+    await harness.waitUntilEqual()
+    let stop = await harness.stop()
+    #expect(stop == nil)
+    #expect(harness.board.capture == .wal)
+  }
+
+  @Test(arguments: targets) func `a collection that is created, filled, indexed and dropped`(
+    _ target: FakeCluster.Manners
+  ) async throws {
+    let harness = try LogHarness(target, pchannels: 3)
+    harness.start()
+    await harness.wait("the first look is over") { harness.board.phase == .following }
+    try await harness.scene.create("a", shards: 3)
+    try harness.scene.insert("a", Array(1...50))
+    try await harness.scene.create("b")
+    try harness.scene.insert("b", [1, 2])
+    try harness.scene.upsert("a", [5, 6], value: 9, insertFirst: true)
+    await harness.waitUntilEqual()
+    try await harness.scene.drop("b")
+    try await harness.scene.rename("a", to: "c")
+    try harness.scene.insert("c", [100])
+    try await harness.scene.create("b")
+    try harness.scene.insert("b", [3])
+    try await harness.scene.alias("al", "c")
+    await harness.waitUntilEqual()
+    await harness.stop()
+  }
+
+  @Test func `a stopped task goes on where it was, and doubles nothing`() async throws {
+    let harness = try LogHarness()
+    try await harness.scene.create("a", isLogged: false)
+    harness.scene.putSilently("a", 1...5)
+    harness.start()
+    await harness.waitUntilEqual()
+    await harness.stop()
+    try harness.scene.insert("a", [10, 11])
+    try harness.scene.delete("a", [1])
+    harness.start()
+    await harness.waitUntilEqual()
+    await harness.kill()
+    try harness.scene.insert("a", [12])
+    harness.start()
+    await harness.waitUntilEqual()
+    await harness.stop()
+    #expect(harness.target.withState { $0[Sample.path("a")]?.repeatedKeys } == [])
+  }
+}
