@@ -2,7 +2,8 @@ internal import Synchronization
 
 extension ConnectionLoop {
   /// Runs `body` in the calling task, and ends it when `budget` is over by calling `onExpiry` on the loop: that closes what
-  /// the body waits for. Whatever the body then throws or returns, the caller gets `timedOut`.
+  /// the body waits for. Whatever the body then throws or returns, the caller gets `timedOut`; what the body returned in time
+  /// is not closed afterwards.
   ///
   /// There is no second task and nothing is raced: `body` has returned when this returns.
   package func withDeadline<Value>(
@@ -10,26 +11,26 @@ extension ConnectionLoop {
     onExpiry: @escaping @Sendable () -> Void,
     _ body: () async throws(WireError) -> Value
   ) async throws(WireError) -> Value {
-    let expiry = ExpiryFlag()
+    let end = FirstEnd()
     let timer = schedule(after: budget) {
-      expiry.set()
-      onExpiry()
+      if end.claim() { onExpiry() }
     }
     defer { timer.cancel() }
     do throws(WireError) {
       let value = try await body()
-      // What the body returned may be closed already.
-      if expiry.isSet { throw WireError(.timedOut, message()) }
+      // Once the body has won, the timer that fires all the same closes nothing.
+      guard end.claim() else { throw WireError(.timedOut, message()) }
       return value
     } catch {
-      throw expiry.isSet ? WireError(.timedOut, message()) : error
+      throw end.claim() ? error : WireError(.timedOut, message())
     }
   }
 }
 
-/// Set once, by the timer.
-private final class ExpiryFlag: Sendable {
-  private let flag = Atomic<Bool>(false)
-  var isSet: Bool { flag.load(ordering: .acquiring) }
-  func set() { flag.store(true, ordering: .releasing) }
+/// The body's end and the timer's: what comes first counts.
+private final class FirstEnd: Sendable {
+  private let isTaken = Atomic<Bool>(false)
+
+  /// Whether nobody has claimed it before.
+  func claim() -> Bool { !isTaken.exchange(true, ordering: .acquiringAndReleasing) }
 }

@@ -177,14 +177,39 @@ internal import Testing
     let (client, server) = MemoryStream.pair()
     try await server.write([7])
     let bytes = try await loop.withDeadline(
-      .milliseconds(5), "too slow", onExpiry: { client.close() }
+      .seconds(1), "too slow", onExpiry: { client.close() }
     ) { () throws(WireError) in
       try await client.read(maxBytes: 1)
     }
     #expect(bytes == [7])
-    try await loop.pause(for: .milliseconds(15))
+    try await loop.pause(for: .milliseconds(1200))
     try await server.write([8])
     #expect(try await client.read(maxBytes: 1) == [8])
+  }
+
+  @Test func whatABodyReturnsAtItsDeadlineIsEitherRefusedOrLeftOpen() async throws {
+    let loop = try ConnectionLoop()
+    var returned = 0
+    for round in 0..<400 {
+      let (client, server) = MemoryStream.pair()
+      let pause = Duration.microseconds(400 + round)
+      do {
+        try await loop.withDeadline(.microseconds(600), "too slow", onExpiry: { client.close() }) {
+          () throws(WireError) in
+          try await loop.pause(for: pause)
+        }
+      } catch {
+        #expect(error == WireError(.timedOut, "too slow"))
+        continue
+      }
+      returned += 1
+      // Timers that were due have fired when the loop has turned.
+      try await loop.pause(for: .microseconds(100))
+      try await server.write([1])
+      #expect(try await client.read(maxBytes: 1) == [1])
+    }
+    // The last bodies are late, however fast the machine is.
+    #expect(returned < 400)
   }
 }
 
