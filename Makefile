@@ -33,7 +33,7 @@ demo:  ## two real Milvus servers, the bridge between them, 61,000 rows: watch i
 	@dev/in-netns $(PYTHON) dev/demo.py
 
 test:  ## everything CI runs: unit, sanitizers, interop, live tests on real servers, documentation
-	@dev/setup python
+	@dev/setup test
 	@$(PYTHON) dev/test.py
 
 test-histories:  ## random histories from a log into real servers and standbys, with kills and cuts: SEED=, COUNT= (0: until stopped)

@@ -8,13 +8,16 @@ The builds come first. Then two groups of stages run side by side, the next one 
 the other. The tests with servers mostly wait, those of the program's parts want the processor.
 
 A stage fails when a test fails, when it ran no test at all and when it says nothing for fifteen minutes. With CI=true a skipped test
-fails it too. Of the live tests three at most that a real server let down, or whose process crashed or never ended, run once more, by
-themselves, and all of them where their runner fell silent and none had failed; the summary says so.
+fails it too. Three tests of a stage at most run once more, by themselves: of those with servers where a server failed or stalled or the
+test's process crashed or never ended, of the program's own where an expectation failed, not where a sanitizer or the process did. The
+summary says so and keeps what they said at first: a test that needs a second attempt has a defect, its own or ours. Where the runner
+of the live tests fell silent and none had failed, all of them run once more.
 """
 
 import concurrent.futures
 import os
 import pathlib
+import random
 import re
 import select
 import shutil
@@ -35,30 +38,39 @@ SILENCE_MAX = 900
 TEST_MAX = 400
 # Each has servers of its own. They wait far more than they work: two processors serve four.
 LIVE_WORKERS = 4
-# Failures that a second attempt forgives: a real server that fails or stalls, a test process that crashes or never ends. A wait that was in
-# vain is none of them: what it waited for may be lost.
-AGAIN = {"live"}
 AGAIN_MAX = 3
+# With servers: a real one that fails or stalls, a test process that crashes or never ends. A wait that was in vain is none of them: what it
+# waited for may be lost.
 NOT_OURS = re.compile(r".*(MilvusException|ServerError|Timeout \(>|worker 'gw\d+' crashed)")
 # Swift Testing's, pytest's, the compiler's and the sanitizers' words for something wrong.
+CRASH = re.compile(r".*(SUMMARY: \w+Sanitizer|Fatal error:)")
 COMPLAINT = re.compile(r"✘ .*(recorded an issue|Time limit)|(FAILED|ERROR) Tests/|.*: error: |error: |.*(SUMMARY: \w+Sanitizer|Fatal error:)")
 # Lines that say nothing new to who watches; the log file has them.
 ROUTINE = re.compile(r"Cannot export local symbol|^\S+ (Test|Suite) .* (started|passed)|^\[\d+/\d+\]")
 
 
-def pytest_stage(*arguments):
-    return lambda extra, report: ["dev/in-netns", sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-ra",
-                                  "--durations=10", f"--timeout={TEST_MAX}", f"--junitxml={report}.xml", *arguments, *extra]
+# A stage's command: what it runs by itself, or `again`, of all its tests only these (pairs of a class and a name, as its report has them).
+def pytest_stage(*options, tests):
+    def command(extra, report, again=()):
+        chosen = [f"{of.replace('.', '/')}.py::{name}" for of, name in again] or [*options, tests, *extra]
+        return ["dev/in-netns", sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-ra",
+                "--durations=10", f"--timeout={TEST_MAX}", f"--junitxml={report}.xml", *chosen]
+
+    return command
 
 
-def swift_stage(*options):
+def swift_stage(*options, tests):
     # The tests are Swift Testing's. XCTest's empty run leaks memory of its own, which the address sanitizer makes a failure.
-    return lambda extra, report: ["dev/in-netns", "swift", "test", "--disable-xctest", *options, f"--xunit-output={report}.xml", *extra]
+    def command(extra, report, again=()):
+        chosen = [f"--filter=^{re.escape(f'{of}/{name}')}" for of, name in again] or [*tests, *extra]
+        return ["dev/in-netns", "swift", "test", "--disable-xctest", *options, f"--xunit-output={report}.xml", *chosen]
+
+    return command
 
 
-def sanitized_stage(sanitizer, *options):
+def sanitized_stage(sanitizer, tests):
     # A sanitizer makes a test several times as dear: one after the other none waits for the others' turns beyond its deadlines.
-    return swift_stage("--no-parallel", f"--sanitize={sanitizer}", f"--scratch-path=.build-{sanitizer[0]}san", *options)
+    return swift_stage("--no-parallel", f"--sanitize={sanitizer}", f"--scratch-path=.build-{sanitizer[0]}san", tests=tests)
 
 
 # name, what it is, command, whether it must report tests
@@ -69,32 +81,32 @@ BUILDS = (
 )
 LIVE = (
     ("live", "real Milvus servers, sandbox and log witnesses, both directions",
-     pytest_stage("-n", str(LIVE_WORKERS), "--dist=worksteal", "Tests/live"), True),
+     pytest_stage("-n", str(LIVE_WORKERS), "--dist=worksteal", tests="Tests/live"), True),
 )
 UNIT = (
     # The wire's tests have deadlines and the bridge's long searches take every processor: each has its own run.
-    ("unit-wire", "codecs, state machines, connections in memory", swift_stage("--skip-build", "--filter=MilvusWireTests"), True),
+    ("unit-wire", "codecs, state machines, connections in memory", swift_stage("--skip-build", tests=["--filter=MilvusWireTests"]), True),
     ("unit-bridge", "tasks, rows, schemas, front, command line, house rules",
-     swift_stage("--skip-build", "--skip=MilvusWireTests"), True),
+     swift_stage("--skip-build", tests=["--skip=MilvusWireTests"]), True),
 )
 ADDRESS = (
     # The house rules read sources and run nothing of ours: a sanitizer finds nothing in them.
     ("address-wire", "the same with the address sanitizer",
-     sanitized_stage("address", "--filter=MilvusWireTests"), True),
+     sanitized_stage("address", ["--filter=MilvusWireTests"]), True),
     ("address-bridge", "the same with the address sanitizer, shorter searches, without house rules",
-     sanitized_stage("address", "--skip=TidyTests", "--skip=MilvusWireTests"), True),
+     sanitized_stage("address", ["--skip=TidyTests", "--skip=MilvusWireTests"]), True),
 )
 THREAD = (
     ("thread-wire", "the same with the thread sanitizer",
-     sanitized_stage("thread", "--filter=MilvusWireTests"), True),
+     sanitized_stage("thread", ["--filter=MilvusWireTests"]), True),
     ("thread-bridge", "the same with the thread sanitizer, shorter searches, without house rules",
-     sanitized_stage("thread", "--skip=TidyTests", "--skip=MilvusWireTests"), True),
+     sanitized_stage("thread", ["--skip=TidyTests", "--skip=MilvusWireTests"]), True),
 )
 OTHERS = (
-    ("histories", "random histories from a log into real servers and standbys, with kills and cuts", pytest_stage("Tests/histories"), True),
+    ("histories", "random histories from a log into real servers and standbys, with kills and cuts", pytest_stage(tests="Tests/histories"), True),
     ("docs", "every command of docs/API.md and docs/DEBUGGING.md", lambda e, r: ["dev/in-netns", "dev/check-docs"], False),
-    ("protos", "our protos against the official descriptors", pytest_stage("Tests/protos"), True),
-    ("interop", "grpcio and ours, both directions", pytest_stage("Tests/interop"), True),
+    ("protos", "our protos against the official descriptors", pytest_stage(tests="Tests/protos"), True),
+    ("interop", "grpcio and ours, both directions", pytest_stage(tests="Tests/interop"), True),
 )
 # In the order in which they begin: long ones first, so that both lanes end together.
 GROUPS = (LIVE, UNIT, ADDRESS, THREAD, OTHERS)
@@ -286,7 +298,7 @@ def run_stage(name, command, must_report, extra):
 
 
 def failures(report):
-    """What failed according to pytest's report: for each test the messages."""
+    """What failed according to the stage's report: the messages for each class and name."""
     try:
         cases = ElementTree.parse(LOGS / f"{report}.xml").iter("testcase")
     except (OSError, ElementTree.ParseError):
@@ -294,21 +306,28 @@ def failures(report):
     found = {}
     for case in cases:
         if troubles := [trouble.get("message", "") for kind in ("failure", "error") for trouble in case.findall(kind)]:
-            path = case.get("classname").replace(".", "/")
-            found[f"{path}.py::{case.get('name')}"] = " ".join(troubles)
+            found[case.get("classname"), case.get("name")] = " ".join(troubles)
     return found
 
 
+def is_worth_a_second_attempt(is_swift, failed, complaints):
+    if not 1 <= len(failed) <= AGAIN_MAX:
+        return False
+    if is_swift:
+        return not any(map(CRASH.match, complaints))
+    return all(map(NOT_OURS.match, failed.values()))
+
+
 def run_again(name, command, extra, first):
-    """The stage's result when what a server or the runner of the tests is to blame for has run once more."""
+    """The stage's result when what it may try once more has run once more."""
     _, verdict, seconds, tests, skipped, complaints = first
     failed = failures(name)
-    if verdict.startswith("FAILED (silent") and all(line.endswith(": still running") for line in complaints):
+    if name == "live" and verdict.startswith("FAILED (silent") and all(line.endswith(": still running") for line in complaints):
         # Every test ends by itself long before: it is the runner that waits.
         again = run_stage(f"{name}-again", command, True, extra)
         done, tests = f"passed, whole, {verdict[8:-1]} at first", again[3]
-    elif verdict == "FAILED (exit 1)" and 1 <= len(failed) <= AGAIN_MAX and all(map(NOT_OURS.match, failed.values())):
-        again = run_stage(f"{name}-again", pytest_stage(*failed), True, [])
+    elif verdict == "FAILED (exit 1)" and is_worth_a_second_attempt("swift" in command([], name), failed, complaints):
+        again = run_stage(f"{name}-again", lambda _, report: command([], report, list(failed)), True, [])
         done = f"passed, {len(failed)} of them at the second attempt"
     else:
         return first
@@ -320,7 +339,7 @@ def run_group(stages, extra, results):
     for name, _, command, must_report in stages:
         added = extra if must_report else []
         results[name] = run_stage(name, command, must_report, added)
-        if name in AGAIN:
+        if must_report:
             results[name] = run_again(name, command, added, results[name])
 
 
@@ -346,6 +365,8 @@ def main():
     if unknown:
         sys.exit(f"dev/test.py: no stage {unknown[0]}; there are: {' '.join(known)}")
     LOGS.mkdir(parents=True, exist_ok=True)
+    # What is chosen at random is the same in every stage and in a second attempt.
+    print(f"SEED={os.environ.setdefault('SEED', str(random.SystemRandom().randrange(1 << 32)))}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     results = {}

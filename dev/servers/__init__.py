@@ -35,19 +35,37 @@ class ServerError(Exception):
     """A server could not be started; the text is for a person."""
 
 
+# Processes that test side by side choose from ranges of their own: what one has chosen and not bound yet no other takes.
+PORTS = range(15000, 32000)
+WORKER_COUNT_MAX = 8
+given_ports = set()
+
+
+def own_ports():
+    """This process's share of the ports: by its number where a test run has several workers, else the last one."""
+    worker = re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", ""))
+    number = int(worker[1]) % WORKER_COUNT_MAX if worker else WORKER_COUNT_MAX
+    size = len(PORTS) // (WORKER_COUNT_MAX + 1)
+    return PORTS[number * size:(number + 1) * size]
+
+
 def free_ports(count):
-    """Ports that nobody listens on now, below the range from which the kernel takes local ports of connections:
+    """Ports that nobody listens on now, below the range from which the kernel takes local ports of connections, and none twice:
     a server that is stopped for a while finds its port free again."""
-    found = []
+    found, own = [], own_ports()
+    if len(given_ports) > len(own) // 2:
+        given_ports.clear()
     while len(found) < count:
-        port = random.randrange(15000, 32000)
+        port = random.choice(own)
+        if port in given_ports:
+            continue
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in found:
-            found.append(port)
+        found.append(port)
+        given_ports.add(port)
     return found
 
 
@@ -87,6 +105,7 @@ class ChildServer:
         self.directory = pathlib.Path(directory).resolve()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log = self.directory / "server.log"
+        self.log_begin = 0
         self.process = None
 
     def command(self):
@@ -108,14 +127,18 @@ class ChildServer:
     def start(self, wait=True):
         assert self.process is None, f"{self.name} runs already"
         self.before_start()
+        self.launch()
+        if wait:
+            self.wait_healthy()
+        return self
+
+    def launch(self):
         with open(self.log, "ab") as log:
+            self.log_begin = log.tell()
             # A session of its own: a Ctrl-C at the terminal reaches us only, and we stop the server in order.
             self.process = subprocess.Popen(
                 dying_with_parent(self.command()), cwd=self.directory, env=self.environment(), stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True)
-        if wait:
-            self.wait_healthy()
-        return self
 
     def wait_healthy(self):
         deadline = time.monotonic() + self.healthy_within
@@ -123,12 +146,20 @@ class ChildServer:
             if self.process.poll() is not None:
                 code = self.process.returncode
                 self.process = None
-                raise ServerError(f"{self.name} ended with {code} while starting. The end of {self.log}:\n{tail(self.log)}")
+                raise ServerError(f"{self.name} ended with {code} while starting. {self.last_words()}")
             if self.is_healthy():
                 return
             time.sleep(0.1)
         self.kill()
-        raise ServerError(f"{self.name} was not healthy within {self.healthy_within} s. The end of {self.log}:\n{tail(self.log)}")
+        raise ServerError(f"{self.name} was not healthy within {self.healthy_within} s. {self.last_words()}")
+
+    def last_words(self, lines=40):
+        """What its log ends with; of a Go program that panicked the reason, which stacks and registers would hide."""
+        with open(self.log, "rb") as log:
+            log.seek(self.log_begin)
+            text = log.read().decode(errors="replace").splitlines(keepends=True)
+        reasons = [n for n, line in enumerate(text) if line.startswith(("panic:", "fatal error:", "SIG"))]
+        return f"The end of {self.log}:\n{''.join(text[reasons[0] if reasons else -lines:][:lines])}"
 
     def stop(self, patience=10):
         if self.process is None:
@@ -259,6 +290,15 @@ class MilvusServer(ChildServer):
     def environment(self):
         return {**os.environ, "DEPLOY_MODE": "STANDALONE", "METRICS_PORT": str(self.ports["metrics_port"]),
                 "MILVUS_RUN_DIR": str(self.directory / "run"), "LD_LIBRARY_PATH": str(self.binaries)}
+
+    def wait_healthy(self):
+        """2.3.5 panics while it starts once in hundreds of times; it is given a second chance, and what it said is shown."""
+        try:
+            super().wait_healthy()
+        except ServerError as error:
+            print(f"{error}\n{self.name} is started once more", file=sys.stderr, flush=True)
+            self.launch()
+            super().wait_healthy()
 
     def is_healthy(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.ports["metrics_port"], timeout=2)
