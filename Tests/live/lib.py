@@ -182,6 +182,18 @@ def reaching(call, seconds=20):
             time.sleep(0.5)
 
 
+def answered(read, seconds=60):
+    """What `read()` gives, again while a server refuses; the last refusal is raised."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return read()
+        except MilvusException:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
+
+
 def client(server, database="default", token=""):
     name = database if database != "default" else ""
     return reaching(lambda: Client(uri=server.uri, token=token, db_name=name))

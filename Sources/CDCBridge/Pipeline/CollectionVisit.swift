@@ -21,6 +21,9 @@ struct CollectionVisit: Sendable {
     var isTargetEmpty: Bool
     /// Steps that come after the rows: what costs less on a new collection that is full.
     var afterwards: [SchemaAction]
+    /// Come last: an alias that points to half a collection would be worse than none. Only for one that was never copied, and nil where
+    /// whoever asked sets them.
+    var aliases: [SchemaAction]?
     var notes: [String]
   }
 
@@ -170,12 +173,12 @@ struct CollectionVisit: Sendable {
     let isRowsFirst = isNew && source.loaded.isReadable
     let isAfter = { (action: SchemaAction) in isRowsFirst && action.isCheaperAfterRows(isLite: pair.targetProfile.isLite) }
     let before = plan.actions.filter { !isAfter($0) }
-    var after = plan.actions.filter(isAfter)
+    let after = plan.actions.filter(isAfter)
     let isWhole = after.isEmpty
+    var aliases: [SchemaAction]?
     if record?.isCopied != true {
-      // An alias that points to half a collection would be worse than none.
       let owned = await keeper.current.collections.filter { $0.target.database == targetPath.database }
-      after +=
+      aliases =
         AliasPlan(
           source: source.aliases, target: [], path: targetPath, elsewhere: [],
           owned: Set(owned.map(\.target.name)), gate: FeatureGate(pair.targetProfile)
@@ -197,7 +200,7 @@ struct CollectionVisit: Sendable {
         hint: "Load \(source.path) on the source: only loaded rows can be read.", notes: notes)
     }
     return .rows(
-      RowWork(units: units(target, notes: &notes), isTargetEmpty: isNew, afterwards: after, notes: notes))
+      RowWork(units: units(target, notes: &notes), isTargetEmpty: isNew, afterwards: after, aliases: aliases, notes: notes))
   }
 
   /// Remembers what was aligned, so that a later difference is known as a change and an index is not made again because the target
@@ -241,8 +244,9 @@ struct CollectionVisit: Sendable {
     return pairs
   }
 
-  /// After the rows of a new collection: its indexes and its load, then what they came to.
-  func finish(_ actions: [SchemaAction]) async throws(BridgeError) -> [String] {
+  /// After the rows of a new collection: its indexes, its load and its aliases, then what they came to.
+  func finish(_ work: RowWork) async throws(BridgeError) -> [String] {
+    let actions = work.afterwards + (work.aliases ?? [])
     guard !actions.isEmpty else { return [] }
     var notes: [String] = []
     var patient = applier
@@ -253,7 +257,9 @@ struct CollectionVisit: Sendable {
       targetProfile: pair.targetProfile)
     guard let target = try await targetReader.state(of: targetPath) else { throw vanished(targetPath) }
     try await finishAlignment(blueprint, target, isWhole: true, notes: notes)
-    await keeper.change { [targetPath] in $0.changeRecord(targetPath) { $0.hasAliases = true } }
+    if work.aliases != nil {
+      await keeper.change { [targetPath] in $0.changeRecord(targetPath) { $0.hasAliases = true } }
+    }
     return notes
   }
 

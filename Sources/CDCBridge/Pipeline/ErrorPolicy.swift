@@ -45,6 +45,16 @@ package struct ErrorPolicy: Sendable {
     return error.code == .storage
   }
 
+  /// True where the same call succeeds later by itself: a server that is busy, short of something or away, not one that refuses an object.
+  package func isPassing(_ error: BridgeError) -> Bool {
+    guard case .retry = decide(error), let cause = error.cause else { return false }
+    switch cause {
+    case .rpc: return true
+    case .status(let status, _): return [2, 3, 4, 5, 7, 8, 9, 11, 12].contains(status.decidingCode)
+    case .malformed: return false
+    }
+  }
+
   private func decideByCode(_ error: BridgeError) -> Decision {
     switch error.code {
     case .call:

@@ -9,6 +9,8 @@ struct NameSteps: Sendable {
   /// Looked at before anything is dropped; nil where a log said it, which needs no second witness.
   let sourceReader: CatalogReader?
   let policy: ErrorPolicy
+  /// There is no next look by itself (a log says each change once): what passes is thrown, and the steps are tried until they are done.
+  var isOnlyLook = false
 
   /// One step that fails does not hold back the others, unless a whole cluster is away: it is named and tried again at the next look.
   ///
@@ -29,7 +31,7 @@ struct NameSteps: Sendable {
       do throws(BridgeError) {
         notes += try await perform(step)
       } catch {
-        if policy.concernsWholeCluster(error) { throw error }
+        if policy.concernsWholeCluster(error) || (isOnlyLook && policy.isPassing(error)) { throw error }
         notes.append("not done yet: \(error)")
       }
     }

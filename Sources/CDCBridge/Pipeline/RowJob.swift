@@ -14,7 +14,8 @@ struct RowJob: Sendable {
   let makePass: RowPassMaker
   let reporter: ProgressReporter
   let time: RunnerTime
-  /// Where a log is followed beside the pass.
+  /// Where a log is followed beside the pass. Then the log alone says how far the target is: a pass has read later than what it is woven
+  /// into, so the watermark and the end of its reading are not the pass's to tell.
   var gate: (any RowPassGate)?
 
   private var pair: ClusterPair { visit.pair }
@@ -90,8 +91,9 @@ struct RowJob: Sendable {
     let watermark = everyUnitTold ? readAt?.unixMilliseconds ?? startedAt : startedAt
     await finish(meter.counts, watermark: watermark, refused: refused)
     // The rows are safe now: a load that takes long does not make them uncertain again.
-    reporter.addNotes(try await visit.finish(work.afterwards), of: path)
-    reporter.update(path, target: target) { $0.state = .following }
+    reporter.addNotes(try await visit.finish(work), of: path)
+    // Beside a log the alignment that follows the pass says it, when the aliases stand.
+    if gate == nil { reporter.update(path, target: target) { $0.state = .following } }
   }
 
   private func pass(
@@ -133,6 +135,7 @@ struct RowJob: Sendable {
     let target = self.target
     let refusedRows = refused.reduce(0) { $0 &+ $1.count }
     let left = refusedRows == 0 ? nil : OwnedCollection.Refused(rows: Int64(refusedRows), reason: refused.last?.reason ?? "")
+    let watermark = gate == nil ? watermark : nil
     await visit.keeper.change { checkpoint in
       checkpoint.changeRecord(target) { record in
         record.isUncertain = false
@@ -151,8 +154,10 @@ struct RowJob: Sendable {
     reporter.update(path, target: target) { collection in
       if collection.state == .retrying { collection.state = .copying }
       collection.isCopied = true
-      collection.watermarkUnixMs = watermark
-      collection.readEndedUnixMs = ended
+      if let watermark {
+        collection.watermarkUnixMs = watermark
+        collection.readEndedUnixMs = ended
+      }
       collection.lastError =
         refusedRows == 0
         ? nil : "\(refusedRows) rows were not written: \(refused.map(\.reason).joined(separator: "; "))"

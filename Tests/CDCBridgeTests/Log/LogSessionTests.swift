@@ -44,6 +44,25 @@ import Testing
     await harness.stop()
   }
 
+  /// The copy of the collection that had it ends last, and began when it still had it.
+  @Test func `an alias that moves while its collections are copied ends where it is on the source`() async throws {
+    let harness = try LogHarness()
+    for name in ["a", "b"] {
+      try await harness.scene.create(name, isLogged: false)
+      harness.scene.putSilently(name, 1...5)
+    }
+    try await harness.source.createAlias("al", for: Sample.path("b"))
+    harness.target.setFaults { $0.method == "Insert" && $0.path == Sample.path("b") ? .rateLimited : nil }
+    harness.start()
+    await harness.wait("a is copied") { harness.collection("a")?.state == .following }
+    #expect(harness.collection("b")?.isCopied == false)
+    try await harness.scene.alias("al", "a")
+    await harness.wait("the alias has moved") { LogHarness.picture(harness.target).contains("alias default.al → a") }
+    harness.target.setFaults { _ in nil }
+    await harness.waitUntilEqual()
+    await harness.stop()
+  }
+
   @Test func `a stopped task goes on where it was, and doubles nothing`() async throws {
     let harness = try LogHarness()
     try await harness.scene.create("a", isLogged: false)

@@ -27,7 +27,6 @@ extension LogSession {
     for id in listing.values.map(\.id).sorted() {
       do throws(BridgeError) {
         try await align(id, isWhole: false)
-        try await alignAliases(id)
       } catch {
         if policy.concernsWholeCluster(error) { throw error }
         failed(id, error)
@@ -40,7 +39,7 @@ extension LogSession {
     let reader = CatalogReader(cluster: pair.target, profile: pair.targetProfile, side: .target)
     let steps = NameSteps(
       applier: applier, keeper: keeper, ddl: spec.ddl, isInitialised: await keeper.current.isInitialised,
-      sourceReader: nil, policy: policy)
+      sourceReader: nil, policy: policy, isOnlyLook: true)
     try await steps.recoverRenames()
     let checkpoint = await keeper.current
     let plan = ClusterPlan(
@@ -89,6 +88,7 @@ extension LogSession {
     }
     if isWhole || !spec.initialCopy { await record(id) { $0.isCopied = true } }
     try await prepareRows(id, state)
+    try await alignAliases(id)
     let record = await keeper.current[target: spec.selection.target(of: state.path)]
     let isCopied = record?.isCopied ?? false
     if isCopied { waits = record?.refused.map { ($0.description, OwnedCollection.Refused.hint) } }
@@ -134,15 +134,18 @@ extension LogSession {
     let isNew = work.isTargetEmpty || record?.isCopied != true
     if !isWhole, isLost || (isNew && spec.initialCopy) {
       guard follows[id]?.pass == nil else { return }
+      // They may move while rows are copied: the alignment after the pass sets them, to what they are then.
+      var rows = work
+      rows.aliases = nil
       follows[id]?.job = RowJob(
-        visit: visit, work: work, makePass: environment.makePass, reporter: reporter, time: time)
+        visit: visit, work: rows, makePass: environment.makePass, reporter: reporter, time: time)
       // From before the first row of the log is written: a target that is not scanned does not show it.
       let keys = KeyWatch(keepsAll: work.isTargetEmpty)
       for change in follows[id]?.flow.changes ?? [] { keys.arrived(Self.keys(of: change), receipt: change.receipt) }
       follows[id]?.watch = keys
       return
     }
-    reporter.addNotes(try await visit.finish(work.afterwards), of: path)
+    reporter.addNotes(try await visit.finish(work), of: path)
   }
 
   /// How rows of the log are read and written from now on.
@@ -188,15 +191,17 @@ extension LogSession {
     do throws(BridgeError) {
       reporter.addNotes(try await steps.align(state, record: record, elsewhere: Set(elsewhere)), of: state.path)
     } catch {
-      if policy.concernsWholeCluster(error) || error.code == .schemaChange { throw error }
+      if policy.concernsWholeCluster(error) || policy.isPassing(error) || error.code == .schemaChange { throw error }
       reporter.addNotes(["aliases: \(error.message)"], of: state.path)
     }
   }
 
   // MARK: Progress
 
-  /// What is known to be on the target, by the slowest channel of each collection.
+  /// What is known to be on the target, by the slowest channel of each collection. Schema changes may come on the control channel alone:
+  /// what waits there is missing on the target too, wherever the rows lie.
   func showProgress() async {
+    let control = ChannelName.pchannel(of: start.controlChannel)
     let pchannels = ledgers.sorted { $0.key < $1.key }.map { name, ledger in
       TaskProgress.Pchannel(
         name: name, watermarkUnixMs: ledger.appliedTick.unixMilliseconds, waitingBytes: ledger.openBytes)
@@ -208,7 +213,7 @@ extension LogSession {
       pchannels, retentionSecondsLeft: oldest.flatMap { retention.secondsLeft(since: $0, nowMs: time.unixMs() &+ clockOffsetMs) })
     for (id, follow) in follows {
       guard let known = catalog.collections[id] else { continue }
-      let own = ledgers.filter { known.isOn($0.key) }
+      let own = ledgers.filter { known.isOn($0.key) || $0.key == control }
       let ticks = (own.isEmpty ? ledgers : own).values.map(\.appliedTick)
       guard let watermark = ticks.min()?.unixMilliseconds else { continue }
       let counts = follow.counts

@@ -263,8 +263,6 @@ extension LogSession {
     for id in ids.sorted() {
       try await align(id, isWhole: effect.created == id || effect.truncated == id)
     }
-    // A truncated collection was made anew on the target, without its aliases.
-    if let id = effect.truncated { try await alignAliases(id) }
     for id in effect.aliases { try await alignAliases(id) }
     // One that moved stays where it was as long as its new place is not copied: whoever still has it is among the others.
     let databases = Set(effect.aliases.compactMap { catalog.collections[$0]?.path.database })
@@ -287,7 +285,6 @@ extension LogSession {
     guard catalog.collections[id] != nil, follows[id] != nil else { return nil }
     do throws(BridgeError) {
       try await align(id, isWhole: false)
-      try await alignAliases(id)
     } catch {
       if !Task.isCancelled { failed(id, error) }
     }
