@@ -63,6 +63,33 @@ import Testing
     await harness.stop()
   }
 
+  /// The source's catalogue, read again, is ahead of the rows that wait.
+  @Test(arguments: [false, true]) func `rows that wait for a partition which is gone are left out with it`(isMadeAgain: Bool) async throws {
+    let harness = try LogHarness(pchannels: 1)
+    try await harness.scene.create("a", isLogged: false)
+    harness.scene.putSilently("a", 1...3)
+    harness.start()
+    await harness.waitUntilEqual()
+    try await harness.scene.partition("a", "p")
+    await harness.waitUntilEqual()
+    harness.target.setFaults { $0.method == "Insert" || $0.method == "Upsert" ? .rateLimited : nil }
+    let tried = harness.target.calls.count
+    try harness.scene.insert("a", [10, 11], partition: "p")
+    try harness.scene.insert("a", [12])
+    await harness.wait("the rows wait") { harness.target.calls[tried...].contains { $0.method == "Insert" || $0.method == "Upsert" } }
+    try await harness.source.releasePartitions(Sample.path("a"), names: ["p"])
+    try await harness.source.dropPartition(Sample.path("a"), name: "p")
+    if isMadeAgain { try await harness.scene.partition("a", "p", isLogged: false) }
+    // A collection that the catalogue does not know: it is read again.
+    var content = LogChange.AlterCollection()
+    content.collectionID = 424_242
+    try harness.scene.broadcast(.alterCollection(content), on: [ChannelName.control(ofPchannel: harness.scene.pchannels[0])])
+    await harness.wait("the target is looked at") { harness.target.calls[tried...].contains { $0.method == "ShowPartitions" } }
+    harness.target.setFaults { _ in nil }
+    await harness.waitUntilEqual()
+    await harness.stop()
+  }
+
   @Test func `a stopped task goes on where it was, and doubles nothing`() async throws {
     let harness = try LogHarness()
     try await harness.scene.create("a", isLogged: false)

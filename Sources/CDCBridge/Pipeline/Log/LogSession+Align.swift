@@ -246,6 +246,16 @@ extension LogCatalog {
     collections[id]?.truncatedAt[vchannel] = tick
   }
 
+  /// Names of partitions that the older catalogue has and this one has not, or has another of.
+  func droppedPartitions(of id: Int64, since before: LogCatalog) -> Set<String> {
+    let now = collections[id]?.partitions ?? []
+    let gone = (before.collections[id]?.partitions ?? []).filter { old in
+      // A server that tells no ids tells names.
+      !now.contains { $0.id == old.id && old.id != 0 || ($0.id == 0 || old.id == 0) && $0.name == old.name }
+    }
+    return Set(gone.map(\.name))
+  }
+
   func keepingTruncations(of other: LogCatalog) -> LogCatalog {
     var copy = self
     for (id, collection) in other.collections where copy.collections[id] != nil {

@@ -356,14 +356,28 @@ extension LogSession {
     request(.seed)
   }
 
+  /// Rows that were understood by an older catalogue, for partitions that the alignment drops on the target.
+  private func leaveOut(_ partitions: Set<String>, of id: Int64) {
+    guard !partitions.isEmpty, let follow = follows[id] else { return }
+    let isMadeAgain = catalog.collections[id]?.partitions.contains { partitions.contains($0.name) } ?? false
+    let mayArrive = follow.calls > 0
+    rewind(id)
+    follows[id]?.flow.leaveOut(partitions: partitions)
+    // What the target has, or still gets, by a name that is another partition's now.
+    if isMadeAgain || mayArrive { requireComparison(id) }
+  }
+
   /// Changes of schemas may be lost with the rows: the live catalogue counts.
   private func seedAgain() async -> TaskStop? {
     var backoff = RetryBackoff()
     while !Task.isCancelled {
       do throws(BridgeError) {
+        let before = catalog
         try await seed()
         doubts.looked(catalog, now: time.now())
-        for id in follows.keys where catalog.collections[id] == nil { forget(id) }
+        for id in follows.keys {
+          if catalog.collections[id] == nil { forget(id) } else { leaveOut(catalog.droppedPartitions(of: id, since: before), of: id) }
+        }
         await storePositions()
         try await alignAll()
         reporter.setTaskTrouble(nil)

@@ -26,6 +26,11 @@ struct LogRowChange<Rows: Sendable>: Sendable {
 
   var rowCount: Int { inserts.reduce(0) { $0 + $1.keys.count } + deletes.reduce(0) { $0 + $1.keys.count } }
 
+  mutating func leaveOut(_ partitions: Set<String>) {
+    deletes.removeAll { $0.partition.map(partitions.contains) ?? false }
+    inserts.removeAll { $0.partition.map(partitions.contains) ?? false }
+  }
+
   func forEachKey(_ body: (RowKey) -> Void) {
     for insert in inserts { for key in insert.keys { body(key) } }
     for delete in deletes { for key in delete.keys { body(key) } }

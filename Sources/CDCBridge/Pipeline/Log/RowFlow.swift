@@ -106,6 +106,14 @@ struct RowFlow<Rows: Sendable>: Sendable {
     flying = [:]
   }
 
+  /// The rows of these partitions are gone, and are not written if they are given out again. Their changes stay, without them.
+  mutating func leaveOut(partitions: Set<String>) {
+    for at in waiting.indices[head...] { waiting[at].leaveOut(partitions) }
+    for number in flying.keys {
+      for at in flying[number]?.changes.indices ?? 0..<0 { flying[number]?.changes[at].leaveOut(partitions) }
+    }
+  }
+
   /// Gives up everything; the receipts of what will never be written.
   mutating func abandon() -> [LogReceipt] {
     rewind()
