@@ -46,7 +46,11 @@ extension FakeCluster {
   private func readable(_ method: String, _ path: CollectionPath, _ partitions: [String], _ state: inout FakeState)
     throws(CallError) -> FakeCollection
   {
-    guard let real = state.resolve(path), let collection = state[real] else { throw noCollection(method, path) }
+    guard let real = state.resolve(path), var collection = state[real] else { throw noCollection(method, path) }
+    if state.hasLetGo {
+      collection.rows = [:]
+      return collection
+    }
     // Lite loads whole collections, and answers for an unknown partition with no rows (§6.2).
     guard collection.isReadable(manners.isLite ? [] : partitions) else {
       throw refusal(method, milvus: (101, "collection not loaded[collection=\(path.name)]"), lite: (101, "not loaded"))

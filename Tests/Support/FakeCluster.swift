@@ -107,6 +107,11 @@ package final class FakeCluster: MilvusCluster, Sendable {
           let result = try body(&state)
           if state.isDead { throw .rpc(rpc(.unavailable, "connection reset", .connection), method: method) }
           return .success(result)
+        case .released:
+          if let path, let real = state.resolve(path) { state[real]?.isLoaded = false }
+          state.hasLetGo = true
+          defer { state.hasLetGo = false }
+          return .success(try body(&state))
         case .timeoutBefore: throw .rpc(rpc(.deadlineExceeded, "deadline", .local), method: method)
         case .timeoutAfter:
           _ = try body(&state)

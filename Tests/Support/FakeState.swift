@@ -79,6 +79,8 @@ package struct FakeState: Sendable {
   var late: [(at: Int, apply: @Sendable (inout FakeState) -> Void)] = []
   /// True after a request that kills a real 2.3.5: nothing answers any more.
   package var isDead = false
+  /// While a query is served whose collection is being released: its nodes have no rows any more.
+  var hasLetGo = false
   /// What a real server would have survived, but the bridge must never do.
   package var violations: [String] = []
   package init(seed: UInt64) { random = SeededGenerator(seed: seed) }
@@ -129,6 +131,8 @@ package enum FakeFault: Sendable, Equatable {
   case rateLimited
   /// Milvus code 9.
   case writesDenied
+  /// The collection is released while a Query is served: OK, and no rows.
+  case released
   /// gRPC RESOURCE_EXHAUSTED.
   case tooLarge
   case status(MilvusStatus)

@@ -146,7 +146,7 @@ struct PublicRowSink: Sendable {
   }
 
   private func holdsMaximum() async throws(CallError) -> Bool {
-    try await cluster.count(
-      unit.target, expression: "\(plan.key.name) == \(Int64.max)", partitions: unit.targetPartition.map { [$0] } ?? []) > 0
+    try await cluster.countLoaded(
+      unit.target, expression: "\(plan.key.name) == \(Int64.max)", partitions: unit.targetPartition.map { [$0] } ?? [], isLite: isLite) > 0
   }
 }

@@ -12,7 +12,6 @@ struct SourceWitness: Sendable {
   /// The keys that the source does not have.
   func absent(_ keys: [RowKey]) async throws(BridgeError) -> [RowKey] {
     do throws(CallError) {
-      try await checkIdentity()
       var present: Set<RowKey> = []
       var rest = keys[...]
       while let (expression, count) = KeyExpression.list(rest, field: key.name) {
@@ -20,11 +19,13 @@ struct SourceWitness: Sendable {
         query.expression = expression
         query.partitions = partitions
         let asked = query
-        let page = try await patience.call { () async throws(CallError) in try await cluster.query(asked) }
+        let page = try await patience.call { () async throws(CallError) in try await cluster.queryLoaded(asked, isLite: isLite) }
         present.formUnion(try found(page))
         rest = rest.dropFirst(count)
       }
       if !isLite, keys.contains(.int(.max)), try await holdsMaximum() { present.insert(.int(.max)) }
+      // Afterwards: whatever was made anew, dropped or released before or meanwhile shows now.
+      try await checkIdentity()
       return keys.filter { !present.contains($0) }
     } catch {
       throw ReadFailure.call(error).bridgeError(side: .source, operation: operation)
@@ -34,14 +35,15 @@ struct SourceWitness: Sendable {
   /// Whether the source has a row with the key that no query of Milvus returns; it is counted (`public-rpc.md` §8.3, 20).
   func holdsMaximum() async throws(CallError) -> Bool {
     try await patience.call { () async throws(CallError) in
-      try await cluster.count(unit.source, expression: "\(key.name) == \(Int64.max)", partitions: partitions) > 0
+      try await cluster.countLoaded(
+        unit.source, expression: "\(key.name) == \(Int64.max)", partitions: partitions, isLite: isLite) > 0
     }
   }
 
   private var partitions: [String] { unit.sourcePartition.map { [$0] } ?? [] }
   private var operation: String { "look up rows of \(unit.source)" }
 
-  /// The collection is the one that was scanned, its partition exists, and it is loaded. Lite has no ids: there the fields have to agree.
+  /// The collection is the one that was scanned, and its partition exists. Lite has no ids: there the fields have to agree.
   private func checkIdentity() async throws(CallError) {
     let description = try await patience.call { () async throws(CallError) in
       try await cluster.describeCollection(unit.source)
@@ -51,12 +53,6 @@ struct SourceWitness: Sendable {
     if let partition = unit.sourcePartition {
       let names = try await patience.call { () async throws(CallError) in try await cluster.showPartitions(unit.source) }
       guard names.contains(where: { $0.name == partition }) else { throw Self.changed("the source partition is gone") }
-    }
-    let state = try await patience.call { () async throws(CallError) in
-      try await cluster.loadState(unit.source, partitions: isLite ? [] : partitions)
-    }
-    guard state == .loaded else {
-      throw .status(MilvusStatus(code: 101, reason: "the source collection is not loaded any more"), method: "GetLoadState")
     }
   }
 

@@ -134,7 +134,7 @@ struct CollectionComparer: Sendable {
       side: side == .source ? .source : .target, isLite: profile.isLite, clock: options.clock, waits: { _ in })
     do {
       return try await patience.call { () async throws(CallError) in
-        try await cluster.count(state.path, expression: "", partitions: partition.map { [$0] } ?? [])
+        try await cluster.countLoaded(state.path, partitions: partition.map { [$0] } ?? [], isLite: profile.isLite)
       }
     } catch {
       throw ReadFailure.call(error).bridgeError(side: side == .source ? .source : .target, operation: "count \(state.path)")

@@ -97,7 +97,7 @@ struct CollectionVisit: Sendable {
     guard let target, target.loaded == .all else { return first }
     let rows: Int64
     do {
-      rows = try await pair.target.count(targetPath, expression: "", partitions: [])
+      rows = try await pair.target.countLoaded(targetPath, isLite: pair.targetProfile.isLite)
     } catch {
       throw BridgeError(error, side: .target, operation: "count \(targetPath)")
     }

@@ -28,7 +28,9 @@ struct PairedScan: Sendable {
     private func ask() async -> Result<RowColumns, ReadFailure> {
       let query = query
       do throws(CallError) {
-        let page = try await patience.call { () async throws(CallError) in try await cluster.query(query) }
+        let page = try await patience.call { () async throws(CallError) in
+          try await cluster.queryLoaded(query, isLite: patience.isLite)
+        }
         return Result { () throws(ColumnError) in try RowColumns.parse(page, fields: fields, key: key) }
           .mapError(ReadFailure.column)
       } catch {

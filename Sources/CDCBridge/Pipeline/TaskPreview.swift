@@ -79,7 +79,7 @@ struct TaskPreview: Sendable {
     var claim = planner.claim(source: source, blueprint: blueprint, target: target, record: nil)
     if case .countTarget = claim {
       guard target?.loaded == .all,
-        let rows = try? await pair.target.count(mapped, expression: "", partitions: [])
+        let rows = try? await pair.target.countLoaded(mapped, isLite: pair.targetProfile.isLite)
       else { throw planner.uncountable(mapped) }
       claim = planner.claim(
         source: source, blueprint: blueprint, target: target, record: nil, targetRows: rows)

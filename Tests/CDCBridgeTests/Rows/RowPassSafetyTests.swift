@@ -60,6 +60,63 @@ import Testing
     await expectNothingDeleted(scenario, [.sourceUnreadable])
   }
 
+  // MARK: Released while it is read: OK, and no rows
+
+  /// A page of the target that lacks rows would make rows of the source look new, and Insert would double them.
+  @Test(arguments: RowScenario.Direction.allCases)
+  func `a target that is released while it is read gets no row twice`(direction: RowScenario.Direction) async throws {
+    let scenario = try await RowScenario(direction)
+    scenario.fill(scenario.source, 0..<40)
+    scenario.fill(scenario.target, 0..<40)
+    let reads = Mutex(0)
+    scenario.target.setFaults { call in
+      guard call.method == "Query", !call.expression.contains("count(*)") else { return nil }
+      return reads.withLock {
+        $0 += 1; return $0
+      } == 2 ? .released : nil
+    }
+    let error = await #expect(throws: BridgeError.self) { try await scenario.pass() }
+    #expect(error?.code == .notReady, "\(error.map(\.description) ?? "")")
+    #expect(error?.message.contains("not loaded") == true)
+    #expect(!scenario.target.calls.contains { $0.method == "Insert" || $0.method == "Delete" })
+    scenario.target.setFaults { _ in nil }
+    try await scenario.target.loadCollection(scenario.path, options: LoadOptions())
+    #expect(try await scenario.pass().counts.inserted == 0)
+    #expect(scenario.physicalCount == 40)
+  }
+
+  /// A page of the source that lacks rows would end the range too early.
+  @Test(arguments: RowScenario.Direction.allCases)
+  func `a source that is released while it is read is not copied in part`(direction: RowScenario.Direction) async throws {
+    let scenario = try await RowScenario(direction)
+    scenario.fill(scenario.source, 0..<40)
+    let reads = Mutex(0)
+    scenario.source.setFaults { call in
+      guard call.method == "Query", !call.expression.contains("count(*)") else { return nil }
+      return reads.withLock {
+        $0 += 1; return $0
+      } == 2 ? .released : nil
+    }
+    let error = await #expect(throws: BridgeError.self) { try await scenario.pass() }
+    #expect(error?.code == .sourceUnreadable, "\(error.map(\.description) ?? "")")
+    #expect(error?.hint == "Load the collection on the source.")
+    #expect(!scenario.target.calls.contains { $0.method == "Delete" })
+    scenario.source.setFaults { _ in nil }
+    try await scenario.source.loadCollection(scenario.path, options: LoadOptions())
+    _ = try await scenario.pass()
+    scenario.expectEqual()
+  }
+
+  /// All that the target has alone is asked about; released in between, the source seems to have none of it.
+  @Test func `a source that is released during the look-up deletes nothing`() async throws {
+    let scenario = try await RowScenario(.milvusToLite)
+    scenario.fill(scenario.source, 0..<40)
+    scenario.fill(scenario.target, 0..<40)
+    scenario.remove(Set((35..<40).map { .int($0) }), from: scenario.source)
+    scenario.source.setFaults { $0.method == "Query" && $0.expression.contains(" in [") ? .released : nil }
+    await expectNothingDeleted(scenario, [.sourceUnreadable])
+  }
+
   @Test func `a source partition that is gone deletes nothing`() async throws {
     let scenario = try await RowScenario(.liteToMilvus)
     try await scenario.target.createPartition(scenario.path, name: "p1")
