@@ -26,38 +26,51 @@ package enum Base64 {
   /// The bytes of `text`, padded or not; nil where it is not base64.
   ///
   /// Bits left over in the last character must be zero, so that every value has one spelling (RFC 4648 §3.5).
-  package static func decode(_ text: some StringProtocol) -> [UInt8]? { decode(bytes: Array(text.utf8)[...]) }
+  package static func decode(_ text: some StringProtocol) -> [UInt8]? { decode(Array(text.utf8).span) }
 
   /// The same for a text that stands among other bytes.
-  package static func decode(bytes text: ArraySlice<UInt8>) -> [UInt8]? {
-    var digits = text
-    if digits.count % 4 == 0 {
-      for _ in 0..<2 where digits.last == UInt8(ascii: "=") { digits.removeLast() }
-    }
-    guard digits.count % 4 != 1 else { return nil }
+  package static func decode(bytes text: ArraySlice<UInt8>) -> [UInt8]? { decode(text.span) }
+
+  private static func decode(_ text: Span<UInt8>) -> [UInt8]? {
+    guard let digits = digitCount(text) else { return nil }
     // An array without capacity is one that all threads share, and its count would be written.
-    if digits.isEmpty { return [] }
-    var isRight = true
-    // Two characters have a byte, three have two, four have three.
-    let bytes = [UInt8](unsafeUninitializedCapacity: digits.count * 3 / 4) { bytes, count in
-      var bits: UInt32 = 0
-      var bitCount: UInt32 = 0
-      for digit in digits {
-        guard let value = value(of: digit) else {
-          isRight = false
-          return
-        }
-        bits = bits << 6 | value
-        bitCount += 6
-        guard bitCount >= 8 else { continue }
-        bitCount -= 8
-        bytes[count] = UInt8(truncatingIfNeeded: bits >> bitCount)
-        count += 1
-        bits &= (1 << bitCount) - 1
-      }
-      isRight = bits == 0
+    if digits == 0 { return [] }
+    var bytes = [UInt8](repeating: 0, count: digits * 3 / 4)
+    var room = bytes.mutableSpan
+    return decode(text, digits, into: &room) ? bytes : nil
+  }
+
+  /// Decodes into the beginning of `room`: the number of bytes; nil where it is not base64, or where there is not enough room.
+  package static func decode(_ text: Span<UInt8>, into room: inout MutableSpan<UInt8>) -> Int? {
+    guard let digits = digitCount(text), digits * 3 / 4 <= room.count else { return nil }
+    return decode(text, digits, into: &room) ? digits * 3 / 4 : nil
+  }
+
+  /// Without the padding; nil where no text of base64 has so many.
+  private static func digitCount(_ text: Span<UInt8>) -> Int? {
+    var count = text.count
+    if count % 4 == 0 {
+      for _ in 0..<2 where count > 0 && text[count - 1] == UInt8(ascii: "=") { count -= 1 }
     }
-    return isRight ? bytes : nil
+    return count % 4 == 1 ? nil : count
+  }
+
+  /// Two characters have a byte, three have two, four have three: `room` has at least as many.
+  private static func decode(_ text: Span<UInt8>, _ digits: Int, into room: inout MutableSpan<UInt8>) -> Bool {
+    var bits: UInt32 = 0
+    var bitCount: UInt32 = 0
+    var count = 0
+    for place in 0..<digits {
+      guard let value = value(of: text[place]) else { return false }
+      bits = bits << 6 | value
+      bitCount += 6
+      guard bitCount >= 8 else { continue }
+      bitCount -= 8
+      room[count] = UInt8(truncatingIfNeeded: bits >> bitCount)
+      count += 1
+      bits &= (1 << bitCount) - 1
+    }
+    return bits == 0
   }
 
   private static func value(of digit: UInt8) -> UInt32? {

@@ -43,37 +43,86 @@ package struct WireReader: Sendable {
   package static let fieldNumberMax: UInt64 = 0x1FFF_FFFF
 
   package let bytes: [UInt8]
-  package private(set) var position: Int
-  private let end: Int
+  private var cursor: WireCursor
 
   /// `range` is clamped to the bytes.
   package init(_ bytes: [UInt8], in range: Range<Int>? = nil) {
     self.bytes = bytes
+    cursor = WireCursor(bytes.span, in: range)
+  }
+
+  package var position: Int { cursor.position }
+  package var isAtEnd: Bool { cursor.isAtEnd }
+
+  /// The next field, nil at the end.
+  package mutating func next() throws(ProtobufError) -> WireField? {
+    // The bytes are borrowed as long as the call runs, and with them the reader.
+    var cursor = cursor
+    defer { self.cursor = cursor }
+    return try cursor.next(in: bytes.span)
+  }
+
+  /// The next base-128 number, at most ten bytes and 64 bits.
+  package mutating func varint() throws(ProtobufError) -> UInt64 {
+    var cursor = cursor
+    defer { self.cursor = cursor }
+    return try cursor.varint(in: bytes.span)
+  }
+
+  /// The next four bytes, little endian.
+  package mutating func fixed32() throws(ProtobufError) -> UInt32 {
+    var cursor = cursor
+    defer { self.cursor = cursor }
+    return try cursor.fixed32(in: bytes.span)
+  }
+
+  /// The next eight bytes, little endian.
+  package mutating func fixed64() throws(ProtobufError) -> UInt64 {
+    var cursor = cursor
+    defer { self.cursor = cursor }
+    return try cursor.fixed64(in: bytes.span)
+  }
+
+  /// The content that follows a tag of this wire type, or one element of a packed list.
+  package mutating func content(_ type: WireField.WireType) throws(ProtobufError) -> WireField.Content {
+    var cursor = cursor
+    defer { self.cursor = cursor }
+    return try cursor.content(type, in: bytes.span)
+  }
+}
+
+/// The place of a walk through bytes that somebody else holds: a `WireReader` that counts no reference, for messages that are looked at by the
+/// hundred thousand. All calls are given the same bytes as `init`.
+struct WireCursor {
+  private(set) var position: Int
+  private let end: Int
+
+  /// `range` is clamped to the bytes.
+  @inline(__always)
+  init(_ bytes: Span<UInt8>, in range: Range<Int>? = nil) {
     let range = (range ?? 0..<bytes.count).clamped(to: 0..<bytes.count)
     position = range.lowerBound
     end = range.upperBound
   }
 
-  package var isAtEnd: Bool { position == end }
+  var isAtEnd: Bool { position == end }
 
-  /// The next field, nil at the end.
-  package mutating func next() throws(ProtobufError) -> WireField? {
+  mutating func next(in bytes: Span<UInt8>) throws(ProtobufError) -> WireField? {
     guard position < end else { return nil }
     let start = position
-    let tag = try varint()
+    let tag = try varint(in: bytes)
     let number = tag >> 3
-    guard number > 0, number <= Self.fieldNumberMax else {
+    guard number > 0, number <= WireReader.fieldNumberMax else {
       throw ProtobufError(.malformed, "field number \(number) at byte \(start)")
     }
     guard let type = WireField.WireType(rawValue: UInt8(tag & 7)) else {
       throw ProtobufError(.malformed, "wire type \(tag & 7) of field \(number) at byte \(start)")
     }
-    return WireField(number: UInt32(number), content: try content(type))
+    return WireField(number: UInt32(number), content: try content(type, in: bytes))
   }
 
-  /// The next base-128 number, at most ten bytes and 64 bits.
   @inline(__always)
-  package mutating func varint() throws(ProtobufError) -> UInt64 {
+  mutating func varint(in bytes: Span<UInt8>) throws(ProtobufError) -> UInt64 {
     // One byte: nearly every tag, and the lengths of most texts.
     if position < end {
       let byte = bytes[position]
@@ -82,11 +131,11 @@ package struct WireReader: Sendable {
         return UInt64(byte)
       }
     }
-    return try longVarint()
+    return try longVarint(in: bytes)
   }
 
   @inline(never)
-  private mutating func longVarint() throws(ProtobufError) -> UInt64 {
+  private mutating func longVarint(in bytes: Span<UInt8>) throws(ProtobufError) -> UInt64 {
     var value: UInt64 = 0
     var shift: UInt64 = 0
     let start = position
@@ -101,26 +150,23 @@ package struct WireReader: Sendable {
     throw ProtobufError(.truncated, "message ends inside the varint at byte \(start)")
   }
 
-  /// The next four bytes, little endian.
-  package mutating func fixed32() throws(ProtobufError) -> UInt32 {
+  mutating func fixed32(in bytes: Span<UInt8>) throws(ProtobufError) -> UInt32 {
     let range = try take(4)
     return range.reversed().reduce(0) { $0 << 8 | UInt32(bytes[$1]) }
   }
 
-  /// The next eight bytes, little endian.
-  package mutating func fixed64() throws(ProtobufError) -> UInt64 {
+  mutating func fixed64(in bytes: Span<UInt8>) throws(ProtobufError) -> UInt64 {
     let range = try take(8)
     return range.reversed().reduce(0) { $0 << 8 | UInt64(bytes[$1]) }
   }
 
-  /// The content that follows a tag of this wire type, or one element of a packed list.
-  package mutating func content(_ type: WireField.WireType) throws(ProtobufError) -> WireField.Content {
+  mutating func content(_ type: WireField.WireType, in bytes: Span<UInt8>) throws(ProtobufError) -> WireField.Content {
     switch type {
-    case .varint: return .varint(try varint())
-    case .fixed64: return .fixed64(try fixed64())
-    case .fixed32: return .fixed32(try fixed32())
+    case .varint: return .varint(try varint(in: bytes))
+    case .fixed64: return .fixed64(try fixed64(in: bytes))
+    case .fixed32: return .fixed32(try fixed32(in: bytes))
     case .lengthDelimited:
-      let length = try varint()
+      let length = try varint(in: bytes)
       return .lengthDelimited(try take(Int(exactly: length) ?? Int.max))
     }
   }

@@ -121,15 +121,29 @@ package enum LogIDFormat {
   /// By number up to 7.
   private typealias Fields = InlineArray<8, UInt64?>
 
+  /// More than any id of a log has: two numbers of ten bytes, or five.
+  private static let idBytesMax = 64
+
   /// The numbers of the fields, the last one of each. Unknown fields and those of other wire types say nothing.
   private static func fields(of id: LogMessageID) throws(LogMessageError) -> Fields {
-    guard id.text.utf8.count % 4 == 0, let bytes = Base64.decode(id.text) else {
+    // Every message has an id or two: nothing is allocated for them.
+    let text = id.text.utf8
+    var buffer = InlineArray<64, UInt8>(repeating: 0)
+    var room = buffer.mutableSpan
+    if text.count % 4 == 0, text.count / 4 * 3 <= idBytesMax, let count = Base64.decode(text.span, into: &room) {
+      return try fields(buffer.span, count, of: id)
+    }
+    guard text.count % 4 == 0, let bytes = Base64.decode(id.text) else {
       throw LogMessageError(.messageID, "not base64 with padding, which \(id.kind) has")
     }
+    return try fields(bytes.span, bytes.count, of: id)
+  }
+
+  private static func fields(_ bytes: Span<UInt8>, _ count: Int, of id: LogMessageID) throws(LogMessageError) -> Fields {
     var fields = Fields(repeating: nil)
     do throws(ProtobufError) {
-      var reader = WireReader(bytes)
-      while let field = try reader.next() {
+      var cursor = WireCursor(bytes, in: 0..<count)
+      while let field = try cursor.next(in: bytes) {
         if let value = field.varint, field.number < 8 { fields[Int(field.number)] = value }
       }
     } catch {

@@ -169,8 +169,9 @@ private struct Carrier {
   var properties = LogPropertyPlaces()
 
   init(_ bytes: [UInt8], _ range: Range<Int>) throws(ProtobufError) {
-    var reader = WireReader(bytes, in: range)
-    while let field = try reader.next() {
+    let span = bytes.span
+    var cursor = WireCursor(span, in: range)
+    while let field = try cursor.next(in: span) {
       guard field.number <= 3 else { continue }
       guard let range = field.range else {
         throw ProtobufError(.wrongType, "field \(field.number) of ImmutableMessage is a \(field.wireType)")
@@ -178,7 +179,7 @@ private struct Carrier {
       switch field.number {
       case 1: id = try LogMessageID(WireReader(bytes, in: range))
       case 2: payload = range
-      default: try properties.add(bytes, range)
+      default: try properties.add(span, range)
       }
     }
   }

@@ -46,15 +46,9 @@ struct LogPropertyPlaces {
   }
 
   /// Takes one entry of the map, `{key 1, value 2}`.
-  mutating func add(_ bytes: [UInt8], _ entry: Range<Int>) throws(ProtobufError) {
-    var reader = WireReader(bytes, in: entry)
-    var key = entry.lowerBound..<entry.lowerBound, value = key
-    while let field = try reader.next() {
-      guard field.number <= 2 else { continue }
-      guard let range = field.range else { throw ProtobufError(.wrongType, "field \(field.number) of a pair") }
-      guard bytes.isText(range) else { throw ProtobufError(.invalidString, "a key or value is not UTF-8") }
-      if field.number == 1 { key = range } else { value = range }
-    }
+  mutating func add(_ bytes: Span<UInt8>, _ entry: Range<Int>) throws(ProtobufError) {
+    let (key, value) = if let plain = Self.plainPair(bytes, entry) { plain } else { try Self.pair(bytes, entry) }
+    guard bytes.isText(key), bytes.isText(value) else { throw ProtobufError(.invalidString, "a key or value is not UTF-8") }
     guard let packed = Self.packed(bytes, key) else { return }
     for place in 0..<17 where Self.keys[place] == packed {
       places[place] = (value.lowerBound, value.upperBound)
@@ -62,8 +56,36 @@ struct LogPropertyPlaces {
     }
   }
 
+  private typealias Pair = (key: Range<Int>, value: Range<Int>)
+
+  /// An entry as every writer of protobuf writes it: key, then value, and both lengths in one byte. nil: it is written in another way.
+  private static func plainPair(_ bytes: Span<UInt8>, _ entry: Range<Int>) -> Pair? {
+    let start = entry.lowerBound, end = entry.upperBound
+    guard end - start >= 4, bytes[start] == 0x0A else { return nil }
+    let keyLength = Int(bytes[start + 1])
+    let second = start + 2 + keyLength
+    guard keyLength < 0x80, end - second >= 2, bytes[second] == 0x12 else { return nil }
+    let valueLength = Int(bytes[second + 1])
+    guard valueLength < 0x80, second + 2 + valueLength == end else { return nil }
+    return ((start + 2)..<second, (second + 2)..<end)
+  }
+
+  /// The last of each field, as protobuf reads.
+  private static func pair(_ bytes: Span<UInt8>, _ entry: Range<Int>) throws(ProtobufError) -> Pair {
+    var cursor = WireCursor(bytes, in: entry)
+    var key = entry.lowerBound..<entry.lowerBound, value = key
+    while let field = try cursor.next(in: bytes) {
+      guard field.number <= 2 else { continue }
+      guard let range = field.range else { throw ProtobufError(.wrongType, "field \(field.number) of a pair") }
+      // Also of one that another replaces.
+      guard bytes.isText(range) else { throw ProtobufError(.invalidString, "a key or value is not UTF-8") }
+      if field.number == 1 { key = range } else { value = range }
+    }
+    return (key, value)
+  }
+
   /// A key as a number; nil for one that is longer than all known ones.
-  private static func packed(_ bytes: [UInt8], _ range: Range<Int>) -> UInt64? {
+  private static func packed(_ bytes: Span<UInt8>, _ range: Range<Int>) -> UInt64? {
     guard range.count <= 8 else { return nil }
     var value: UInt64 = 0
     for place in range { value = value << 8 | UInt64(bytes[place]) }
@@ -75,7 +97,7 @@ struct LogPropertyPlaces {
     var keys = InlineArray<17, UInt64>(repeating: 0)
     for key in Key.allCases {
       let bytes = Array(key.name.utf8)
-      keys[key.rawValue] = packed(bytes, 0..<bytes.count) ?? 0
+      keys[key.rawValue] = packed(bytes.span, 0..<bytes.count) ?? 0
     }
     return keys
   }()
@@ -124,11 +146,11 @@ struct LogPropertyPlaces {
   }
 }
 
-extension [UInt8] {
+extension Span<UInt8> {
   /// Whether a range, which must lie inside, is UTF-8.
   fileprivate func isText(_ range: Range<Int>) -> Bool {
     var high: UInt8 = 0
     for place in range { high |= self[place] }
-    return high < 0x80 || String(validating: self[range], as: UTF8.self) != nil
+    return high < 0x80 || String(validating: range.map { self[$0] }, as: UTF8.self) != nil
   }
 }
