@@ -181,7 +181,10 @@ package final class DirectoryLock: Sendable {
       defer { descriptor = nil }
       return descriptor
     }
-    if let held { close(held) }
+    guard let held else { return }
+    // Not by closing alone: a child that this process has just begun has the descriptor too, until it runs its own program.
+    flock(held, LOCK_UN)
+    close(held)
   }
   deinit { release() }
 }

@@ -251,11 +251,13 @@ final class FakeReplicateStream: ReplicateStream {
       switch replica.take(message) {
       case .nothing: break
       case .confirm(let tick):
-        if replica.state.withLock({ $0.holdsConfirmations }) {
-          state.withLock { $0.held.append(tick) }
-        } else {
-          push { $0.ready.append(tick) }
+        // In one: `confirmAll` lets go of what is held, and nothing may be held after it.
+        let isHeld = state.withLock { own in
+          let isHeld = replica.state.withLock { $0.holdsConfirmations }
+          if isHeld { own.held.append(tick) }
+          return isHeld
         }
+        if !isHeld { push { $0.ready.append(tick) } }
       case .end: end(.success(()))
       case .die: replica.breakStreams()
       }

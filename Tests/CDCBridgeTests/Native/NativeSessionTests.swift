@@ -76,7 +76,7 @@ import Testing
 
     /// The time is a limit for a test that fails.
     func until(_ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ isTrue: () -> Bool) async {
-      let end = ContinuousClock.now + .seconds(60)
+      let end = ContinuousClock.now + .seconds(600)
       while !isTrue() {
         if ContinuousClock.now > end {
           Issue.record(

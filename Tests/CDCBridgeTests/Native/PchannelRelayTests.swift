@@ -83,7 +83,7 @@ private final class LeapingTime: Sendable {
 
     /// The time is a limit for a test that fails.
     func until(_ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ isTrue: () async -> Bool) async {
-      let end = ContinuousClock.now + .seconds(60)
+      let end = ContinuousClock.now + .seconds(600)
       while await !isTrue() {
         guard ContinuousClock.now < end else {
           Issue.record("waited in vain until \(what)", sourceLocation: sourceLocation)

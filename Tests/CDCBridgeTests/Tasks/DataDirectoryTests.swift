@@ -85,6 +85,22 @@ import Testing
     #expect(try await first.loadAll() == [])
   }
 
+  /// A child of this process has all its descriptors for the moment between its birth and its own program.
+  @Test func aDirectoryThatWasClosedIsFreeWhoeverElseHasItsDescriptor() async throws {
+    let scratch = try Scratch()
+    let first = try await DataDirectory.open(path: scratch.path)
+    let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+    let held = descriptors.compactMap(Int32.init).filter {
+      let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+      return target?.hasPrefix("\(scratch.path)/") == true
+    }
+    let copies = held.map { dup($0) }
+    defer { for copy in copies { close(copy) } }
+    #expect(copies.count == 1)
+    first.close()
+    _ = try await DataDirectory.open(path: scratch.path)
+  }
+
   @Test(arguments: [
     "", "{", "[]", "{}", #"{"version":2}"#,
     #"{"version":1,"task_id":"t","sequence":1,"created_at_ms":0,"state":"Lost","is_deleted":false,"excluded":[],"request":{}}"#,
