@@ -76,6 +76,11 @@ package struct ClusterPlan: Sendable, Equatable {
     for record in input.records.sorted(by: { $0.source < $1.source }) {
       if record.sourceIdentity.isKnown, let path = byID[record.sourceIdentity.id] {
         guard path != record.source, conflicts[path] == nil else { continue }
+        if input.records.contains(where: { $0.source == path && $0.sourceIdentity.id == record.sourceIdentity.id }) {
+          // Made a second time under its new name, whatever it was that kept it from being renamed: the old copy goes.
+          steps.append(.drop(record, forgetOnly: record.isAdopted))
+          continue
+        }
         let target = input.selection.target(of: path)
         if target == record.target {
           steps.append(.move(record, source: path))

@@ -63,11 +63,13 @@ extension ReconcileSession {
       policy: policy)
     try await steps.recoverRenames()
     let checkpoint = await keeper.current
+    // The name of a collection whose rows are being written is not touched; its pass ends by itself when the source has changed.
+    let running = checkpoint.collections.filter { slots[$0.source]?.isRunning == true }
+    held = Self.renamed(running, in: reading.listing)
     let plan = ClusterPlan(
       ClusterPlan.Input(
         listing: reading.listing, selection: spec.selection,
-        // The name of a collection whose rows are being written is not touched; its pass ends by itself when the source has changed.
-        records: checkpoint.collections.filter { slots[$0.source]?.isRunning != true },
+        records: checkpoint.collections.filter { record in !running.contains { $0.target == record.target } },
         targetDatabases: try await targetReader.databases(), ownedDatabases: checkpoint.databases,
         sourceProfile: pair.sourceProfile, targetProfile: pair.targetProfile))
     var notes = reading.notes + plan.notes
@@ -77,6 +79,17 @@ extension ReconcileSession {
       pair: pair, selection: spec.selection, applier: applier(for: pair), ddl: spec.ddl
     ).align(reading.listing.databases, owned: await keeper.current.databases)
     reporter.setNotes(notes, of: nil)
+  }
+
+  /// The old names, by the new ones, of what the source renamed.
+  private static func renamed(_ records: [OwnedCollection], in listing: SourceListing) -> [CollectionPath: CollectionPath] {
+    var old: [CollectionPath: CollectionPath] = [:]
+    for record in records where record.sourceIdentity.isKnown {
+      for (path, identity) in listing.collections where identity.id == record.sourceIdentity.id && path != record.source {
+        old[path] = record.source
+      }
+    }
+    return old
   }
 
   func applier(for pair: ClusterPair) -> SchemaApplier {
@@ -111,8 +124,16 @@ extension ReconcileSession {
   ) async throws(BridgeError) {
     // Looks that are nearly due are taken along: fewer wake-ups.
     let horizon = time.now() + spec.reconcileInterval / 10
-    let due = slots.values.filter { !$0.isRunning && $0.queued == nil && $0.nextVisit <= horizon }
+    let due = slots.values.filter { !$0.isRunning && $0.queued == nil && $0.nextVisit <= horizon && held[$0.source] == nil }
       .map(\.source).sorted()
+    for (path, old) in held {
+      slots[path]?.nextVisit = now + spec.reconcileInterval
+      reporter.update(path, target: spec.selection.target(of: path)) { collection in
+        collection.state = .waiting
+        collection.lastError = nil
+        collection.hint = "It was renamed while its rows are written as \(old); the target follows when that pass ends."
+      }
+    }
     let isInitialised = await keeper.current.isInitialised
     let visitor = CollectionVisitor(
       pair: pair, spec: spec, keeper: keeper, applier: applier(for: pair), reader: reader,

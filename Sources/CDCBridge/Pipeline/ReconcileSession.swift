@@ -45,6 +45,8 @@ actor ReconcileSession {
   /// Source collections that cannot be replicated whatever they are, from the last look.
   var conflicts: [CollectionPath: BridgeError] = [:]
   var slots: [CollectionPath: Slot] = [:]
+  /// New names whose collections are still being written under their old ones, from the last look: they are renamed, not made, when that ends.
+  var held: [CollectionPath: CollectionPath] = [:]
   var nextLook: ContinuousClock.Instant
   var taskBackoff = RetryBackoff()
   /// When the next try is due while a cluster is away; nil: nothing is wrong with the clusters.
@@ -155,6 +157,10 @@ actor ReconcileSession {
 
   private func ended(_ path: CollectionPath, _ error: BridgeError?) -> TaskStop? {
     slots[path]?.isRunning = false
+    for (new, old) in held where old == path {
+      slots[new]?.nextVisit = time.now()
+      nextLook = time.now()
+    }
     guard let error else {
       slots[path]?.backoff.succeeded()
       return nil

@@ -112,6 +112,45 @@ import Testing
     await harness.stop()
   }
 
+  /// Also to the name of one that is not being written at that time.
+  @Test(arguments: routes, ["c", "b"])
+  func `a collection that is renamed while its rows are written is not made twice`(_ route: Route, name: String) async throws {
+    let harness = RunnerHarness(route.source, route.target)
+    try await harness.scene.make("a", rows: 3)
+    let source = harness.source, time = harness.time
+    let isDone = Locked(false)
+    harness.target.setPatience { [unowned harness] method in
+      // What the stand-in for the row engine calls where it writes.
+      guard method == "HasCollection",
+        !isDone.withLock({
+          let was = $0; $0 = true; return was
+        })
+      else { return }
+      try? await source.renameCollection(Sample.path("a"), to: Sample.path(name))
+      if name == "b" { try? await harness.scene.make("a", rows: 2) }
+      let looks = source.calls.count { $0.method == "ShowCollections" }
+      time.advance(by: .seconds(30))
+      let end = ContinuousClock.now + .seconds(120)
+      func hasLooked() -> Bool {
+        let now = source.calls.count { $0.method == "ShowCollections" }
+        return now > looks && harness.collection(name) != nil
+      }
+      while ContinuousClock.now < end, !hasLooked() {
+        try? await Task.sleep(for: .milliseconds(1))
+      }
+    }
+    await harness.start()
+    #expect(isDone.withLock { $0 })
+    for _ in 0..<3 { await harness.advance() }
+    harness.expectEqual()
+    #expect(Set(harness.board.collections.map(\.source.name)) == (name == "b" ? ["a", "b"] : ["c"]))
+    #expect(harness.board.collections.allSatisfy { $0.state == .following && $0.hint == nil })
+    let records = try harness.checkpoints.checkpoint().collections
+    #expect(records.map(\.source.name).sorted() == (name == "b" ? ["a", "b"] : ["c"]))
+    if !route.source.isLite { #expect(!harness.target.calls.contains { $0.method == "DropCollection" }) }
+    await harness.stop()
+  }
+
   @Test(arguments: routes)
   func `aliases move and vanish`(_ route: Route) async throws {
     let harness = try await started(route) { scene in

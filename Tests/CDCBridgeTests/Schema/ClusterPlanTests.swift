@@ -66,6 +66,15 @@ import Testing
       ])
   }
 
+  @Test func `what was made a second time under its new name goes under its old one`() {
+    let old = record("a", 1), new = record("b", 1)
+    #expect(plan([("default.b", 1)], records: [old, new]).steps == [.drop(old, forgetOnly: false)])
+    #expect(
+      plan([("default.b", 1)], records: [record("a", 1, adopted: true), new]).steps == [
+        .drop(record("a", 1, adopted: true), forgetOnly: true)
+      ])
+  }
+
   @Test func `a recreated collection under the old name is not a drop`() {
     #expect(plan([("default.a", 2)], records: [record("a", 1)]).steps == [])
   }
