@@ -36,7 +36,7 @@ test:  ## everything CI runs: unit, sanitizers, interop, live tests on real serv
 	@dev/setup test
 	@$(PYTHON) dev/test.py
 
-test-histories:  ## random histories from a log into real servers and standbys, with kills and cuts: SEED=, COUNT= (0: until stopped)
+test-histories:  ## random histories between sandboxes and real servers, with kills and cuts: SEED=, COUNT= (0: until stopped)
 	@dev/setup python
 	$(RELEASE) --quiet
 	@dev/in-netns $(PYTHON) Tests/histories/play.py $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))

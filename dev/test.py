@@ -103,7 +103,7 @@ THREAD = (
      sanitized_stage("thread", ["--skip=TidyTests", "--skip=MilvusWireTests"]), True),
 )
 OTHERS = (
-    ("histories", "random histories from a log into real servers and standbys, with kills and cuts", pytest_stage(tests="Tests/histories"), True),
+    ("histories", "random histories between sandboxes and real servers, with kills and cuts", pytest_stage(tests="Tests/histories"), True),
     ("docs", "every command of docs/API.md and docs/DEBUGGING.md", lambda e, r: ["dev/in-netns", "dev/check-docs"], False),
     ("protos", "our protos against the official descriptors", pytest_stage(tests="Tests/protos"), True),
     ("interop", "grpcio and ours, both directions", pytest_stage(tests="Tests/interop"), True),

@@ -63,8 +63,12 @@ class History:
         "alter": 2, "drop_index": 1, "release": 1, "load": 3, "load_partition": 1, "create_database": 1, "drop_database": 1, "flush": 1,
     }
 
+    # What real servers lack. 2.3.5 puts upserted rows of a collection with a partition key where a filter on it does not look.
+    LACKS = {"Milvus 2.3.5": {"truncate", "upsert by partition key"}, "Milvus Lite 3.2.2": {"move", "load_partition", "release_partitions"}}
+
     def __init__(self, source, seed, databases=3, names=4, log=None):
         self.source = source
+        self.lacks = self.LACKS.get(source.name, set())
         self.random = random.Random(seed)
         self.names = [f"c{n}" for n in range(names)]
         self.database_names = ["default"] + [f"d{n}" for n in range(1, databases)]
@@ -86,6 +90,8 @@ class History:
         """One operation that can be done now; its name."""
         while True:
             name = self.random.choices(list(self.OPERATIONS), self.OPERATIONS.values())[0]
+            if name in self.lacks:
+                continue
             try:
                 done = getattr(self, "_" + name)()
             except MilvusException as error:
@@ -103,6 +109,9 @@ class History:
         for c in self.collections():
             self._index(c)
             self._make_loaded(c)
+        for c in self.collections():
+            client = self.client(c.database)
+            lib.wait_until(lambda: lib.is_loaded(client, c.name), 120, 0.1, f"{c} is loaded")
 
     def _note(self, text):
         if self.log:
@@ -166,8 +175,8 @@ class History:
         return self.random.sample(keys, min(len(keys), self._size()))
 
     def _upsert(self, c=None):
-        c = c or self._pick(lambda c: c.homes and c.shape != "generated")
-        if not c or c.shape == "generated":
+        c = c or self._pick(lambda c: c.homes and self._takes_upserts(c))
+        if not c or not self._takes_upserts(c):
             return None
         partition = self.random.choice(c.partitions) if c.has_own_partitions else None
         keys = self._some(c, partition) + (self._keys(c, self.random.randrange(3)) if self.random.random() < 0.4 else [])
@@ -177,6 +186,9 @@ class History:
         self.client(c.database).upsert(c.name, [self._row(c, key) for key in keys], **where)
         c.homes |= dict.fromkeys(keys, partition)
         return f"{c} {len(keys)} into {partition}"
+
+    def _takes_upserts(self, c):
+        return c.shape != "generated" and not (c.shape == "partition_key" and "upsert by partition key" in self.lacks)
 
     def _delete(self, c=None):
         c = c or self._pick(lambda c: c.homes)
@@ -339,7 +351,7 @@ class History:
         name = self.random.choice(c.partitions[1:])
         client = self.client(c.database)
         if name in c.loaded:
-            if self.random.random() < 0.5 or c.loaded == {name}:
+            if self.random.random() < 0.5 or c.loaded == {name} or "release_partitions" in self.lacks:
                 client.release_collection(c.name)
                 c.loaded = set()
             else:

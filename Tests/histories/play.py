@@ -1,12 +1,19 @@
-"""One history end to end: sandbox → proxy → bridge → proxy → target, with kills and cuts, and what stands at the end.
+"""One history end to end: source → proxy → bridge → proxy → target, with kills and cuts, and what stands at the end.
 
-The target is a real server that is written (capture wal), or a second sandbox that is made a standby (apply native).
+| Route       | Source      | Target       | How                                |
+|-------------|-------------|--------------|------------------------------------|
+| lite        | sandbox     | Milvus Lite  | its log is followed (capture wal)  |
+| milvus      | sandbox     | Milvus 2.3.5 | the same                           |
+| native      | sandbox     | sandbox      | made a standby (apply native)      |
+| from-milvus | Milvus 2.3.5| Milvus Lite  | compared again and again (capture reconcile) |
+| from-lite   | Milvus Lite | Milvus 2.3.5 | the same                           |
 
-    Tests/histories/play.py --seed 17 --target lite        one history
-    Tests/histories/play.py --count 0                      until stopped, all targets in turn, seeds from --seed on
+    Tests/histories/play.py --seed 17 --route lite         one history
+    Tests/histories/play.py --count 0                      until stopped, all routes in turn, seeds from --seed on
 """
 
 import argparse
+import collections
 import contextlib
 import logging
 import pathlib
@@ -26,8 +33,15 @@ from proxy import CuttingProxy  # noqa: E402
 # The client prints every refusal with its trace; refusals are counted here.
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
 
-TARGETS = {"lite": lib.servers.LiteServer, "milvus": lib.servers.MilvusServer, "native": None}
-OPERATIONS = {"lite": 600, "milvus": 200, "native": 600}
+Route = collections.namedtuple("Route", "source target operations")
+# None: a sandbox, which each history has to itself.
+ROUTES = {
+    "lite": Route(None, lib.servers.LiteServer, 600),
+    "milvus": Route(None, lib.servers.MilvusServer, 200),
+    "native": Route(None, None, 600),
+    "from-milvus": Route(lib.servers.MilvusServer, lib.servers.LiteServer, 200),
+    "from-lite": Route(lib.servers.LiteServer, lib.servers.MilvusServer, 200),
+}
 LOGS = ["woodpecker", "rocksmq", "kafka", "pulsar"]
 PATIENCE = 240
 
@@ -88,16 +102,24 @@ class Trouble(threading.Thread):
             raise self.error
 
 
-def play(seed, target, directory, operations=None, kind="lite"):
-    """Plays history `seed` into the running, empty `target`; a sentence with counts. Raises AssertionError when the sides differ.
+def start(route, directory, stack):
+    """The real servers of a route, as (source, target); they serve many histories."""
+    kinds = {"source": ROUTES[route].source, "target": ROUTES[route].target}
+    return [kind and stack.enter_context(kind(pathlib.Path(directory) / side)) for side, kind in kinds.items()]
 
-    A standby has to have as many pchannels as its source, so a native history starts a target of its own: `target` is None.
+
+def play(seed, route, servers, directory, operations=None):
+    """Plays history `seed` over a route; a sentence with counts. `servers` are what `start` gave; they are emptied first.
+
+    A standby has to have as many pchannels as its source, so sandboxes belong to one history. Raises AssertionError when the sides differ.
     """
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    operations = operations or OPERATIONS[kind]
+    operations = operations or ROUTES[route].operations
     generator = random.Random(seed)
     began = time.monotonic()
+    for server in filter(None, servers):
+        lib.wipe(server)
     journal = open(directory / "history.log", "w", buffering=1)
 
     def line(text):
@@ -106,10 +128,13 @@ def play(seed, target, directory, operations=None, kind="lite"):
     with contextlib.ExitStack() as stack:
         stack.callback(journal.close)
         pchannels, log = generator.choice([1, 2, 3]), generator.choice(LOGS)
-        source = stack.enter_context(lib.servers.SandboxServer(
-            directory / "source", "--cluster-id", "src", "--pchannels", pchannels, "--wal", log, "--seed", seed))
-        options = {"capture": "wal"}
-        if kind == "native":
+        source, target = servers
+        options = {"capture": "reconcile"}
+        if source is None:
+            source = stack.enter_context(lib.servers.SandboxServer(
+                directory / "source", "--cluster-id", "src", "--pchannels", pchannels, "--wal", log, "--seed", seed))
+            options = {"capture": "wal"}
+        if target is None:
             # The ids of the two logs need not be of one kind.
             target = stack.enter_context(lib.servers.SandboxServer(
                 directory / "target", "--cluster-id", "dst", "--pchannels", pchannels, "--wal", random.Random(f"target {seed}").choice(LOGS)))
@@ -211,33 +236,31 @@ def aliases(c, name, database):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Random histories from a sandbox's log into real servers and standbys, with kills and cuts.")
+    parser = argparse.ArgumentParser(description="Random histories between sandboxes and real servers, with kills and cuts.")
     parser.add_argument("--seed", type=int, default=lib.SEED, help="the first history's; the others follow it")
-    parser.add_argument("--count", type=int, default=2, help="histories for each target; 0: until stopped or one fails")
-    parser.add_argument("--target", choices=list(TARGETS), action="append", help="default: all")
+    parser.add_argument("--count", type=int, default=2, help="histories for each route; 0: until stopped or one fails")
+    parser.add_argument("--route", choices=list(ROUTES), action="append", help="default: all")
     parser.add_argument("--operations", type=int, help="operations of each history")
     parser.add_argument("--keep", type=pathlib.Path, help="leave logs in this directory")
     options = parser.parse_args()
-    targets = options.target or list(TARGETS)
+    routes = options.route or list(ROUTES)
     failed = played = 0
     with contextlib.ExitStack() as stack:
         directory = options.keep or pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        started = {kind: TARGETS[kind] and stack.enter_context(TARGETS[kind](directory / kind)) for kind in targets}
+        started = {route: start(route, directory / route, stack) for route in routes}
         seed = options.seed
         while options.count == 0 or seed < options.seed + options.count:
-            for kind in targets:
-                if started[kind]:
-                    lib.wipe(started[kind])
+            for route in routes:
                 played += 1
                 try:
-                    print(f"seed {seed} into {kind}: ", end="", flush=True)
-                    print(play(seed, started[kind], directory / f"{kind}-{seed}", options.operations, kind), flush=True)
+                    print(f"seed {seed}, {route}: ", end="", flush=True)
+                    print(play(seed, route, started[route], directory / f"{route}-{seed}", options.operations), flush=True)
                 except Exception as error:
                     failed += 1
                     if not isinstance(error, AssertionError):
                         traceback.print_exc()
                     again = f" --operations {options.operations}" if options.operations else ""
-                    print(f"FAILED: {type(error).__name__}: {error}\n  again: {sys.argv[0]} --seed {seed} --count 1 --target {kind}{again}",
+                    print(f"FAILED: {type(error).__name__}: {error}\n  again: {sys.argv[0]} --seed {seed} --count 1 --route {route}{again}",
                           flush=True)
                     if options.count == 0:
                         return 1

@@ -81,12 +81,14 @@ import Testing
     let harness = try LogHarness(pchannels: 1)
     try await harness.scene.create("a", isLogged: false)
     harness.scene.putSilently("a", 1...5)
-    let isSlow = Locked(true)
+    let isSlow = Locked(true), isLogged = Locked(false)
     harness.source.setPatience { method in
+      // All copies of the change are in the log by now.
+      if method == "RenameCollection" { isLogged.withLock { $0 = true } }
       while method == "RenameCollection", isSlow.withLock({ $0 }) { try? await Task.sleep(for: .milliseconds(1)) }
     }
     let renaming = Task { try await harness.scene.rename("a", to: "b") }
-    await harness.wait("the log tells of the new name") { harness.scene.log.units(harness.scene.pchannels[0]).count > 1 }
+    await harness.wait("the log tells of the new name") { isLogged.withLock { $0 } }
     // Far enough before the first look that the log says nothing of that time.
     for _ in 0..<20 { _ = try await harness.scene.log.allocTimestamp() }
     harness.start()
