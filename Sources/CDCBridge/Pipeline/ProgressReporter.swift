@@ -63,6 +63,15 @@ package final class ProgressReporter: Sendable {
     refresh()
   }
 
+  /// Puts a collection on the board that is not there yet, as its record tells: from now on the task has not caught up without it.
+  package func introduce(_ source: CollectionPath, target: CollectionPath, _ record: OwnedCollection?) {
+    guard !board.read().collections.contains(where: { $0.source == source }) else { return }
+    update(source, target: target) { collection in
+      collection.isCopied = record?.isCopied ?? false
+      collection.watermarkUnixMs = record?.watermarkUnixMs
+    }
+  }
+
   /// Keeps only these collections on the board.
   package func retain(_ sources: Set<CollectionPath>) {
     troubles.withLock { state in

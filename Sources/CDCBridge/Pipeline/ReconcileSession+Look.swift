@@ -13,6 +13,12 @@ extension ReconcileSession {
     updateSlots(listing.listing, at: began)
     reporter.retain(
       Set(listing.listing.collections.keys).union(listing.absent.keys))
+    // Before any of them is looked at: what a look does not get to is missing all the same.
+    let checkpoint = await keeper.current
+    for path in listing.listing.collections.keys {
+      let target = spec.selection.target(of: path)
+      reporter.introduce(path, target: target, checkpoint[target: target])
+    }
     for (path, reason) in listing.absent {
       reporter.update(path, target: spec.selection.target(of: path)) { collection in
         collection.state = .waiting

@@ -33,6 +33,35 @@ import Testing
     await harness.stop()
   }
 
+  /// The second that fails is tried again later than the first: until then the task has not caught up.
+  @Test func `a collection is on the board from when the source names it, whatever its first look came to`() async throws {
+    let harness = RunnerHarness()
+    for name in ["a", "b", "c"] { try await harness.scene.make(name) }
+    let failures = Locked(0)
+    harness.target.setFaults { call in
+      guard call.method == "CreateCollection", call.path != Sample.path("c") else { return nil }
+      return failures.withLock {
+        $0 += 1; return $0
+      } <= 2 ? .dropBefore : nil
+    }
+    await harness.start()
+    func names() -> [String] { harness.board.collections.map(\.source.name) }
+    #expect(names() == ["a", "b", "c"])
+    await harness.advance(by: try #require(harness.board.nextRetryAt) - harness.time.now)
+    #expect(names() == ["a", "b", "c"])
+    await harness.advance()
+    #expect(harness.board.collections.allSatisfy { $0.state == .following })
+    #expect(failures.withLock { $0 } == 4)
+    harness.expectEqual()
+    // Known from the checkpoint as copied, and not yet looked at.
+    await harness.stop()
+    harness.target.setFaults { $0.method == "DescribeCollection" && $0.path == Sample.path("b") ? .dropBefore : nil }
+    await harness.start()
+    let waiting = try #require(harness.collection("b"))
+    #expect(waiting.state != .following && waiting.isCopied && waiting.watermarkUnixMs != nil)
+    await harness.stop()
+  }
+
   @Test func `a source that is away drops nothing`() async throws {
     let harness = RunnerHarness()
     try await harness.scene.make("a")
