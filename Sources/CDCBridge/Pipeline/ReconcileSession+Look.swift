@@ -158,13 +158,13 @@ extension ReconcileSession {
         firstFailure = error
         continue
       }
-      take(visit, pair: pair)
+      take(visit, pair: pair, seenAt: now)
     }
     if let firstFailure { throw firstFailure }
     try await alignAliases(visits, pair: pair)
   }
 
-  private func take(_ visit: CollectionVisitor.Visited, pair: ClusterPair) {
+  private func take(_ visit: CollectionVisitor.Visited, pair: ClusterPair, seenAt: ContinuousClock.Instant) {
     let path = visit.path
     let mapped = spec.selection.target(of: path)
     switch visit.result {
@@ -180,9 +180,9 @@ extension ReconcileSession {
         collection.lastError = nil
         collection.hint = nil
       }
-      slots[path]?.queued = RowJob(
-        visit: collectionVisit, work: work, makePass: environment.makePass, reporter: reporter,
-        time: time)
+      var job = RowJob(visit: collectionVisit, work: work, makePass: environment.makePass, reporter: reporter, time: time)
+      job.seenAt = seenAt
+      slots[path]?.queued = job
     case .waiting(let message, let hint, let notes):
       reporter.setTrouble(nil, of: path)
       reporter.setNotes(notes, of: path)

@@ -17,6 +17,9 @@ struct RowJob: Sendable {
   /// Where a log is followed beside the pass. Then the log alone says how far the target is: a pass has read later than what it is woven
   /// into, so the watermark and the end of its reading are not the pass's to tell.
   var gate: (any RowPassGate)?
+  /// When the look began that found schema, indexes and names as they are on the target now. The rows are read later, and what changed in
+  /// between is not there yet: the watermark is of that time. nil: nobody looked, a log tells.
+  var seenAt: ContinuousClock.Instant?
 
   private var pair: ClusterPair { visit.pair }
   private var path: CollectionPath { visit.source.path }
@@ -34,13 +37,15 @@ struct RowJob: Sendable {
     let meter = RowMeter(record: record, rowsBefore: resumed?.rowsRead ?? 0, path: path, target: target, reporter: reporter, time: time)
     meter.begin(total: await totalRows())
     let startedAt = await sourceClock()
+    let schemaAt = seenAt.map { startedAt &- Self.milliseconds(time.now() - $0) } ?? startedAt
     guard record?.isCopied != true, canResume else {
-      return try await passAll(meter, wasUncertain: wasUncertain, startedAt: startedAt)
+      return try await passAll(meter, wasUncertain: wasUncertain, startedAt: startedAt, schemaAt: schemaAt)
     }
     let tracker = CopyTracker(
       resumed ?? OwnedCollection.CopyProgress(readAtUnixMs: startedAt), target: target, keeper: visit.keeper, now: time.now)
     try await tracker.track { () async throws(BridgeError) in
-      try await passAll(meter, wasUncertain: wasUncertain, startedAt: tracker.readAtUnixMs, tracker: tracker, resumed: resumed)
+      try await passAll(
+        meter, wasUncertain: wasUncertain, startedAt: tracker.readAtUnixMs, schemaAt: schemaAt, tracker: tracker, resumed: resumed)
     }
   }
 
@@ -60,7 +65,8 @@ struct RowJob: Sendable {
 
   /// `startedAt`: when this copy, or pass, began to read.
   private func passAll(
-    _ meter: RowMeter, wasUncertain: Bool, startedAt: Int64, tracker: CopyTracker? = nil, resumed: OwnedCollection.CopyProgress? = nil
+    _ meter: RowMeter, wasUncertain: Bool, startedAt: Int64, schemaAt: Int64, tracker: CopyTracker? = nil,
+    resumed: OwnedCollection.CopyProgress? = nil
   ) async throws(BridgeError) {
     var readAt: TimeTick?
     // Rows that an earlier run read were read at its time.
@@ -89,7 +95,7 @@ struct RowJob: Sendable {
       guard mayHaveOverreached else { break }
     }
     let watermark = everyUnitTold ? readAt?.unixMilliseconds ?? startedAt : startedAt
-    await finish(meter.counts, watermark: watermark, refused: refused)
+    await finish(meter.counts, watermark: min(watermark, schemaAt), refused: refused)
     // The rows are safe now: a load that takes long does not make them uncertain again.
     reporter.addNotes(try await visit.finish(work), of: path)
     // Beside a log the alignment that follows the pass says it, when the aliases stand.
@@ -120,6 +126,8 @@ struct RowJob: Sendable {
     }
     return rows
   }
+
+  private static func milliseconds(_ duration: Duration) -> Int64 { Int64((duration / .milliseconds(1)).rounded(.up)) }
 
   /// Now, on the source's clock; Lite has none, there this host's clock stands in.
   private func sourceClock() async -> Int64 {

@@ -151,6 +151,27 @@ import Testing
     await harness.stop()
   }
 
+  /// An index that is made on the source while another collection is loaded comes with the next look: until then nobody may cut over.
+  @Test func `the watermark is not later than the look that found the schema`() async throws {
+    let harness = RunnerHarness(.lite, .milvus235)
+    for name in ["a", "b"] { try await harness.scene.make(name) }
+    let time = harness.time
+    let isDone = Locked(false)
+    harness.target.setPatience { method in
+      guard method == "CreateCollection", !isDone.withLock({ let was = $0; $0 = true; return was }) else { return }
+      time.advance(by: .seconds(7))
+    }
+    await harness.start()
+    // The harness's clock of the day stands still.
+    for name in ["a", "b"] {
+      let watermark = try #require(harness.collection(name)?.watermarkUnixMs)
+      #expect(watermark <= 1_700_000_000_000 - 7_000)
+    }
+    await harness.advance()
+    for name in ["a", "b"] { #expect(try #require(harness.collection(name)?.watermarkUnixMs) > 1_700_000_000_000 - 7_000) }
+    await harness.stop()
+  }
+
   @Test(arguments: routes)
   func `aliases move and vanish`(_ route: Route) async throws {
     let harness = try await started(route) { scene in
