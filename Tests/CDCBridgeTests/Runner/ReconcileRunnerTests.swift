@@ -158,7 +158,11 @@ import Testing
     let time = harness.time
     let isDone = Locked(false)
     harness.target.setPatience { method in
-      guard method == "CreateCollection", !isDone.withLock({ let was = $0; $0 = true; return was }) else { return }
+      guard method == "CreateCollection",
+        !isDone.withLock({
+          let was = $0; $0 = true; return was
+        })
+      else { return }
       time.advance(by: .seconds(7))
     }
     await harness.start()
