@@ -173,7 +173,7 @@ def play(seed, route, servers, directory, operations=None):
         assert bridge.task(task)["state"] == "Running"
     refused = sum(history.refused.values())
     done = sum(history.counts.values())
-    # The official client keeps the schema of a name that is made anew, and 2.3.5 does not tell it: there some writes are refused.
+    # Real servers refuse some writes right after names were exchanged.
     assert refused <= done // (20 if servers[0] is None else 3), f"the source refused {refused} of {done + refused} operations: {history.refused}"
     rows = sum(len(c.homes) for c in history.collections())
     return (f"{done} operations ({', '.join(f'{n} {k}' for k, n in sorted(history.counts.items()))}; {refused} refused), "

@@ -136,7 +136,7 @@ def test_a_copy_killed_in_the_middle_goes_on_where_it_was(milvus, lite, counted,
     print(f"first run: {seen} rows, second run: about {second_rows:.0f} of {rows}")
     assert seen < rows, "the kill came too late"
     assert second_rows <= rows - 40_000
-    assert lib.count(t, "c") == rows
+    assert lib.count(t, "c") == rows, "it said that it follows, and rows are missing"
     lib.wait_same(s, t, "c", seconds=90)
     answer = lib.compare(milvus, lite)
     assert answer.returncode == 0, answer.stdout + answer.stderr

@@ -68,6 +68,8 @@ package final class ProgressReporter: Sendable {
     guard !board.read().collections.contains(where: { $0.source == source }) else { return }
     update(source, target: target) { collection in
       collection.isCopied = record?.isCopied ?? false
+      // A task that has never copied it is copying, not following.
+      collection.state = collection.isCopied ? .waiting : .copying
       collection.watermarkUnixMs = record?.watermarkUnixMs
     }
   }
