@@ -62,6 +62,19 @@ import Testing
     await harness.stop()
   }
 
+  @Test func `a task says that it follows only when it has copied`() async throws {
+    let harness = RunnerHarness()
+    try await harness.scene.make("a")
+    let phases = Locked<[TaskProgress.Phase]>([])
+    harness.source.setPatience { [unowned harness] method in
+      if method == "DescribeCollection" { phases.withLock { $0.append(harness.board.phase) } }
+    }
+    await harness.start()
+    #expect(phases.withLock { !$0.isEmpty && !$0.contains(.following) }, "\(phases.withLock { $0 })")
+    #expect(harness.board.phase == .following)
+    await harness.stop()
+  }
+
   @Test func `a source that is away drops nothing`() async throws {
     let harness = RunnerHarness()
     try await harness.scene.make("a")
